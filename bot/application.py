@@ -1,0 +1,62 @@
+"""Putting the parts together: catalogue, engine, talk, service. Used by every command that talks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from bot.catalog.answers import Desk
+from bot.catalog.catalog import load_catalog
+from bot.catalog.loading import CatalogError
+from bot.catalog.office import load_office
+from bot.clock import local, utc_now
+from bot.conversation.talk import Talk
+from bot.errors import BadInputError
+from bot.settings import Engine, Settings
+from nlu.embedded import EmbeddedEngine
+from nlu.port import NluEngine
+from nlu.training_data import TrainingDataError
+
+
+def open_desk(settings: Settings, catalog: Path | None = None) -> Desk:
+    """Loads the catalogue and the office profile.
+
+    Raises:
+        BadInputError: with the first fault and how many more there are.
+    """
+    try:
+        office, province = load_office(settings.catalog, settings.office)
+        return Desk(load_catalog(catalog or settings.catalog), office, province, local(utc_now()).date())
+    except CatalogError as error:
+        more = f" (và {len(error.faults) - 1} lỗi nữa, xem: motcua catalog check)" if len(error.faults) > 1 else ""
+        raise BadInputError(f"{error.faults[0]}{more}") from error
+
+
+def open_engine(settings: Settings, desk: Desk, engine: Engine | None = None) -> NluEngine:
+    """Builds the engine asked for, else the configured one.
+
+    Raises:
+        BadInputError: the training content is wrong.
+    """
+    try:
+        embedded = EmbeddedEngine(desk.catalog.entries())
+    except TrainingDataError as error:
+        raise BadInputError(f"nlu/training: {error}") from error
+    if (engine or settings.engine) is Engine.RASA:
+        from nlu.rasa import RasaEngine  # noqa: PLC0415 - httpx only where it is used
+
+        return RasaEngine(settings.rasa_url, embedded)
+    return embedded
+
+
+def open_talk(settings: Settings, desk: Desk, engine: NluEngine) -> Talk:
+    """What turns need; the desk is asked for each turn, so that days and validity are right past midnight."""
+
+    def on(now: datetime) -> Desk:
+        today = local(now).date()
+        return desk if desk.today == today else replace(desk, today=today)
+
+    desk_on: Callable[[datetime], Desk] = on
+    return Talk(engine, desk_on, settings.keep_talk_days)

@@ -1,0 +1,1 @@
+"""Outside message ⇄ Incoming / Reply, one module a channel."""

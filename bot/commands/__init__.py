@@ -1,0 +1,1 @@
+"""The subcommands of motcua, one module a subject."""

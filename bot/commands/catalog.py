@@ -1,0 +1,107 @@
+"""``motcua answer``, ``motcua catalog check|status``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bot.application import open_desk
+from bot.catalog.answers import Desk, compose, section, source_line, sources
+from bot.catalog.catalog import Catalog, load_catalog
+from bot.catalog.loading import FIELDS_FILE, CatalogError, load_procedure
+from bot.catalog.office import load_office
+from bot.catalog.schema import Aspect
+from bot.errors import BadInputError
+from bot.settings import load_settings
+from nlu.codes import procedure_codes
+
+
+def configure(name: str, parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``answer`` or ``catalog``."""
+    if name == "answer":
+        parser.add_argument("code", metavar="CODE", help="mã thủ tục, ví dụ 1.001193")
+        parser.add_argument("--aspect", action="append", choices=[a.value for a in Aspect], default=[], metavar="A")
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--catalog", type=Path)
+        parser.set_defaults(run=_answer)
+        return
+    actions = parser.add_subparsers(dest="action", required=True, metavar="VIỆC")
+    check = actions.add_parser("check", help="kiểm tra mọi tệp thủ tục")
+    check.add_argument("path", nargs="?", type=Path)
+    check.set_defaults(run=_check)
+    status = actions.add_parser("status", help="dữ liệu nào chưa xác nhận, cũ, sắp hết hạn, bị thay")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(run=_status)
+
+
+def _answer(args: argparse.Namespace) -> int:
+    desk = open_desk(load_settings(), args.catalog)
+    found = procedure_codes(args.code)
+    procedure = desk.catalog.get(found[0] if found else args.code)
+    if procedure is None:
+        raise BadInputError(f"không có thủ tục mã {args.code}; cần mã như 1.001193")
+    chosen = [a for a in Aspect if a.value in args.aspect] or [a for a in Aspect if a is not Aspect.OVERVIEW]
+    if args.json:
+        report = {
+            "code": procedure.code,
+            "name": procedure.name,
+            "aspects": {a.value: "\n".join(section(procedure, a, desk).lines) for a in chosen},
+            "sources": sources(procedure),
+            "as_of": procedure.provenance.as_of,
+            "verified": procedure.verification is not None,
+        }
+        if procedure.superseded_by:
+            report["superseded_by"] = procedure.superseded_by
+        print(json.dumps(report, ensure_ascii=False))
+        return 0
+    print(compose(procedure, chosen, desk, brief=False)[0])
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    root = args.path or load_settings().catalog
+    if not root.exists():
+        raise BadInputError(f"{root}: không có tệp hay thư mục này")
+    try:
+        if root.is_file() and root.suffix in {".yml", ".yaml"}:
+            load_procedure(root)
+            count = 1
+        else:
+            count = len(load_catalog(root).procedures)
+            if (root / "local").is_dir() and (root / FIELDS_FILE).is_file():
+                for profile in sorted((root / "local").glob("*.yml")):
+                    load_office(root, profile.stem)
+    except CatalogError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    print(f"{count} thủ tục, không có lỗi")
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    desk = open_desk(load_settings())
+    report = _freshness(desk.catalog, desk)
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return 0
+    for title, codes in report.items():
+        print(f"{title}: {len(codes)}")
+        for code in codes:
+            procedure = desk.catalog.procedures[code]
+            print(f"  {code}  {procedure.short_name} – {source_line(procedure)}")
+    return 0
+
+
+def _freshness(catalog: Catalog, desk: Desk) -> dict[str, list[str]]:
+    year, month_ = desk.today.year, desk.today.month
+    limit = f"{year - 1}-{month_:02d}"
+    items = catalog.procedures.values()
+    return {
+        "superseded": [p.code for p in items if p.superseded_by],
+        "expired": [p.code for p in items if p.valid_to and p.valid_to < desk.today],
+        "older_than_12_months": [p.code for p in items if p.provenance.as_of < limit],
+        "unverified": [p.code for p in items if p.verification is None],
+    }

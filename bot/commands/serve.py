@@ -1,0 +1,125 @@
+"""``motcua serve``: runs the service and prints its addresses."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import secrets
+import socket
+import sys
+
+from bot.application import open_desk, open_engine, open_talk
+from bot.clock import utc_now
+from bot.errors import BadInputError
+from bot.logs import configure_logging
+from bot.settings import Settings, load_settings
+from bot.storage.database import Database, open_database
+
+DEMO_STAFF = "canbo"
+
+
+def configure(_name: str, parser: argparse.ArgumentParser) -> None:
+    """No arguments: everything is a setting."""
+    parser.set_defaults(run=_serve)
+
+
+def _demo(settings: Settings, database: Database) -> str:
+    """Seeds the demo dossiers and an account; its password is kept in ``var_dir`` so that a restart prints the same."""
+    from bot.console.accounts import add_staff, set_password  # noqa: PLC0415
+    from bot.dossiers.demo import seed  # noqa: PLC0415
+    from bot.storage.tables import Staff  # noqa: PLC0415
+
+    path = settings.var_dir / "demo-password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(9) + "\n", "ascii")
+    password = path.read_text("ascii").strip()
+    with database.write() as session:
+        seed(session, settings, utc_now())
+        if session.get(Staff, DEMO_STAFF) is None:
+            add_staff(session, DEMO_STAFF, "lead", password, utc_now())
+        else:
+            set_password(session, DEMO_STAFF, password)
+    return password
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise BadInputError(
+            f"PORT: không mở được {settings.host}:{settings.port} ({error.strerror}); đặt PORT khác, ví dụ PORT=8080"
+        ) from error
+    return listener
+
+
+def _telegram(settings: Settings) -> str:
+    if settings.telegram_token is None:
+        return "tắt; đặt TELEGRAM_TOKEN để bật, không cần địa chỉ công khai"
+    return "bật (web hook)" if settings.public_base_url else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+
+
+def _sms(settings: Settings) -> str:
+    if settings.uses_twilio:
+        return "gửi thật qua Twilio (hồ sơ thử thì không)"
+    return "vào điện thoại giả lập; đặt TWILIO_* để gửi thật (nhận báo đã đến máy cần PUBLIC_BASE_URL)"
+
+
+def _announce(settings: Settings, port: int, password: str | None, office: str) -> None:
+    base = f"http://{settings.host}:{port}"
+    lines = [
+        "",
+        f"  {office}",
+        f"  Trang hỏi đáp      {base}/",
+        f"  Trang cán bộ       {base}/staff" + (f"   (tên: {DEMO_STAFF}, mật khẩu: {password})" if password else ""),
+    ]
+    if settings.demo:
+        lines.append(f"  Điện thoại giả lập {base}/simulator")
+        lines.append("  Hồ sơ thử          H30.99.01-261116-0001 … 0010")
+    lines += [
+        f"  API hồ sơ          {base}/api/docs",
+        f"  Tình trạng         {base}/ready   {base}/metrics",
+        "",
+        "  Kênh: web, cửa sổ lệnh (motcua chat) chạy ngay, không cần địa chỉ công khai.",
+        f"  Telegram: {_telegram(settings)}",
+        f"  SMS: {_sms(settings)}",
+        "",
+        "  Dừng: Ctrl+C",
+        "",
+    ]  # fmt: skip
+    print("\n".join(lines), flush=True)
+
+
+def _serve(_args: argparse.Namespace) -> int:
+    settings = load_settings()
+    configure_logging(settings.log_level, as_json=settings.log_format == "json")
+    desk = open_desk(settings)
+    database = open_database(settings)
+    from bot.storage.single import only_service  # noqa: PLC0415
+
+    with only_service(database):
+        password = _demo(settings, database) if settings.demo else None
+        listener = _listen(settings)
+        import uvicorn  # noqa: PLC0415
+
+        from bot.api.app import create_app  # noqa: PLC0415
+        from bot.service import Service  # noqa: PLC0415
+
+        engine = open_engine(settings, desk)
+        service = Service(settings, database, open_talk(settings, desk, engine))
+        app = create_app(settings, database, service)
+        gc.collect()
+        gc.freeze()  # models and catalogue live as long as the process
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None, server_header=False, timeout_graceful_shutdown=10,
+        )  # fmt: skip
+        _announce(settings, listener.getsockname()[1], password, desk.office.name)
+        uvicorn.Server(config).run(sockets=[listener])
+    database.close()
+    sys.stdout.flush()
+    return 0

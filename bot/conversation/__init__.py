@@ -1,0 +1,1 @@
+"""What is said: understand → decide → reply. Pure: no I/O, no clock, no database."""

@@ -1,0 +1,338 @@
+"""From what was understood to what is said: one pure function, ``decide``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.catalog.answers import Desk, compose
+from bot.catalog.office import hours_text
+from bot.catalog.schema import Aspect
+from bot.conversation import wording
+from bot.conversation.model import Button, Choice, DossierView, Memory, Outcome, Reply, Turn
+from bot.conversation.resolve import MAX_OFFERED, Resolved
+from nlu.entries import Candidate
+from nlu.port import Understanding
+
+OFFER_FROM = 0.02  # candidates less likely than this are not offered
+GIVE_UP_AFTER = 2  # not understood this often in a row: a person is offered
+_T = wording.T
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a decision depends on besides message and memory.
+
+    Attributes:
+        desk: catalogue, office, province, day.
+        now: the moment of the message (aware).
+        dossiers: the codes looked up → what may be told, None where not on file.
+        limited: True where look-ups were refused (too many).
+        channel: where the message came from.
+        keep_days: how long talk is kept, told at first contact.
+        due_text: (procedure code, message text) → the answer to "which day", or None where unknown.
+        place: message text → the answer about an old place name, or None.
+    """
+
+    desk: Desk
+    now: datetime
+    dossiers: Mapping[str, DossierView | None]
+    limited: bool
+    channel: str
+    keep_days: int
+    due_text: Callable[[str, str], str | None]
+    place: Callable[[str], str | None]
+
+
+def wanted_codes(resolved: Resolved, memory: Memory) -> tuple[str, ...]:
+    """The dossier codes to look up for a message: named in it, else the one last asked about."""
+    understanding = resolved.understanding
+    if understanding.intent != "dossier_status":
+        return ()
+    if understanding.dossier_codes:
+        return understanding.dossier_codes[:5]
+    if memory.dossier and not understanding.near_codes:
+        return (memory.dossier,)
+    return ()
+
+
+def decide(resolved: Resolved, memory: Memory, context: Context) -> Turn:
+    """One turn: outcome, replies and new memory. Never raises for any message."""
+    understanding = resolved.understanding
+    handler = _HANDLERS.get(understanding.intent, _out_of_scope)
+    if resolved.how == "wrong_number":
+        turn = _wrong_number(understanding, memory)
+    else:
+        turn = handler(understanding, memory, context)
+    remembered = replace(turn.memory, at=context.now, greeted=True)
+    replies = turn.replies
+    if not memory.greeted and replies and turn.outcome is not Outcome.FAILED:
+        privacy = _T["privacy"].format(days=context.keep_days)
+        replies = (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{privacy}"))
+    evidence: dict[str, object] = {
+        "how": resolved.how,
+        "confidence": round(understanding.confidence, 3),
+        "candidates": [[c.code, c.score] for c in understanding.candidates[:5]],
+        **turn.evidence,
+    }
+    return replace(turn, memory=remembered, replies=replies, evidence=evidence, confidence=understanding.confidence)
+
+
+def _turn(
+    understanding: Understanding,
+    outcome: Outcome,
+    replies: tuple[Reply, ...],
+    memory: Memory,
+    *,
+    procedures: tuple[str, ...] = (),
+    codes: tuple[str, ...] = (),
+    effects: tuple[str, ...] = (),
+) -> Turn:
+    aspects = understanding.aspects if understanding.intent == "ask_procedure" else ()
+    return Turn(
+        understanding.intent, aspects, procedures, codes or understanding.dossier_codes, outcome, replies, memory,
+        effects=effects,
+    )  # fmt: skip
+
+
+def _said(text: str, *buttons: Button) -> tuple[Reply, ...]:
+    return (Reply(text, buttons),)
+
+
+def _settled(memory: Memory) -> Memory:
+    """Nothing pending any more; the subject stays."""
+    return replace(memory, pending=None, question=None, misses=0)
+
+
+# --- procedures ---------------------------------------------------------------------------------------------------
+
+
+def _ask_procedure(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    codes = tuple(dict.fromkeys(context.desk.catalog.current(code) for code in understanding.procedures))
+    codes = tuple(code for code in codes if context.desk.catalog.get(code))
+    if codes:
+        return _answer(understanding, memory, context, codes)
+    return _which(understanding, memory, context)
+
+
+def _answer(understanding: Understanding, memory: Memory, context: Context, codes: tuple[str, ...]) -> Turn:
+    aspects = tuple(Aspect(aspect) for aspect in understanding.aspects) or (Aspect.OVERVIEW,)
+    whole = understanding.text.strip().lower().startswith(_T["buttons"]["more"].lower())
+    replies = []
+    for position, code in enumerate(codes[:3]):
+        told = context.desk.catalog.procedures[code]
+        text, sections = compose(told, aspects, context.desk, brief=not whole)
+        last = position == len(codes[:3]) - 1
+        replies += wording.answer_replies(told, text, sections, aspects, with_buttons=last)
+    alternatives = tuple(
+        Choice(c.code, procedure.short_name)
+        for c in understanding.candidates
+        if c.code not in codes and c.score >= OFFER_FROM and (procedure := context.desk.catalog.get(c.code))
+    )[:MAX_OFFERED]
+    remembered = replace(
+        _settled(memory),
+        topic=codes[-1],
+        aspects=tuple(aspects),
+        intent="ask_procedure",
+        offered=alternatives or tuple(choice for choice in memory.offered if choice.procedure not in codes),
+    )
+    return _turn(understanding, Outcome.ANSWER, tuple(replies), remembered, procedures=codes)
+
+
+def _offer(
+    understanding: Understanding, memory: Memory, context: Context, candidates: tuple[Candidate, ...], lead: str
+) -> Turn:
+    offered = candidates[:MAX_OFFERED]
+    procedures = [p for c in offered if (p := context.desk.catalog.get(c.code))]
+    text, buttons = wording.choices(procedures, lead)
+    remembered = replace(
+        memory,
+        offered=tuple(Choice(p.code, p.short_name) for p in procedures),
+        pending="choice",
+        intent=understanding.intent if understanding.intent == "due_date" else "ask_procedure",
+        aspects=understanding.aspects,
+        question=understanding.text[:300],
+        misses=0,
+    )
+    return _turn(
+        understanding, Outcome.CLARIFY, _said(text, *buttons), remembered, procedures=tuple(p.code for p in procedures)
+    )
+
+
+def _which(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    likely = tuple(c for c in understanding.candidates if c.score >= OFFER_FROM and c.code not in memory.rejected)
+    if not likely:
+        return _not_understood(understanding, memory)
+    return _offer(understanding, memory, context, likely, wording.question_between(context.desk.catalog, likely))
+
+
+def _wrong_number(understanding: Understanding, memory: Memory) -> Turn:
+    text = _T["wrong_number"].format(count=len(memory.offered))
+    offered = tuple(choice.procedure for choice in memory.offered)
+    buttons = tuple(Button(choice.label, choice.procedure) for choice in memory.offered)
+    return _turn(understanding, Outcome.CLARIFY, _said(text, *buttons), memory, procedures=offered)
+
+
+def _due_date(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    code = understanding.procedure
+    if code is None:
+        return _which(understanding, memory, context)
+    code = context.desk.catalog.current(code)
+    procedure = context.desk.catalog.get(code)
+    if procedure is None:
+        return _which(understanding, memory, context)
+    text = context.due_text(code, understanding.text) or _T["due_unknown"].format(name=procedure.short_name)
+    remembered = replace(_settled(memory), topic=code, intent="due_date", aspects=("processing_time",))
+    buttons = wording.aspect_buttons(procedure, (Aspect.PROCESSING_TIME,))[:3]
+    return _turn(understanding, Outcome.ANSWER, _said(text, *buttons), remembered, procedures=(code,))
+
+
+# --- dossiers -----------------------------------------------------------------------------------------------------
+
+
+def _dossier_status(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    codes = tuple(context.dossiers)
+    if context.limited:
+        return _turn(understanding, Outcome.STATUS, _said(_T["status_limited"], wording.human()), _settled(memory))
+    if codes:
+        replies = tuple(
+            Reply(wording.status_text(code, view, context.now)) for code, view in context.dossiers.items()
+        )  # fmt: skip
+        found = next((code for code in reversed(codes) if context.dossiers[code]), None)
+        remembered = replace(_settled(memory), dossier=found or memory.dossier)
+        return _turn(understanding, Outcome.STATUS, replies, remembered, codes=codes)
+    waiting = replace(memory, pending="dossier_code", misses=0)
+    if understanding.near_codes:
+        text = _T["bad_code"].format(code=understanding.near_codes[0][:40])
+        return _turn(understanding, Outcome.CLARIFY, _said(text), waiting)
+    return _turn(understanding, Outcome.CLARIFY, _said(_T["ask_code"]), waiting)
+
+
+# --- the office and people ----------------------------------------------------------------------------------------
+
+
+def _office(kind: str) -> Callable[[Understanding, Memory, Context], Turn]:
+    def handle(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+        office = context.desk.office
+        facts = {
+            "hours": hours_text(office, context.desk.today), "location": office.address, "contact": office.phone
+        }  # fmt: skip
+        key = f"office_{kind}" if facts[kind] else f"office_{kind}_unknown"
+        text = _T[key].format(
+            office=office.name, commune=office.commune, hours=facts["hours"], address=office.address, phone=office.phone
+        )
+        return _turn(understanding, Outcome.ANSWER, _said(text), _settled(memory))
+
+    return handle
+
+
+def _handoff(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    text = _T["handoff"].format(contact=wording.contact(context.desk))
+    return _turn(understanding, Outcome.HANDOFF, _said(text), _settled(memory), effects=("handoff",))
+
+
+def _complaint(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    text = _T["complaint"].format(contact=wording.contact(context.desk))
+    return _turn(understanding, Outcome.ACKNOWLEDGED, _said(text), _settled(memory), effects=("complaint",))
+
+
+def _acknowledge(key: str, *effects: str) -> Callable[[Understanding, Memory, Context], Turn]:
+    def handle(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+        text = _T[key].format(office=context.desk.office.name)
+        buttons = wording.start_buttons() if key == "greet" else ()
+        return _turn(understanding, Outcome.ACKNOWLEDGED, _said(text, *buttons), _settled(memory), effects=effects)
+
+    return handle
+
+
+def _help(understanding: Understanding, memory: Memory, _context: Context) -> Turn:
+    return _turn(understanding, Outcome.ANSWER, _said(_T["help"], *wording.start_buttons()), _settled(memory))
+
+
+def _unsubscribe(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    by_sms = context.channel == "sms"
+    text = _T["unsubscribe"] if by_sms else _T["unsubscribe_elsewhere"]
+    effects = ("unsubscribe",) if by_sms else ()
+    return _turn(understanding, Outcome.ACKNOWLEDGED, _said(text), _settled(memory), effects=effects)
+
+
+def _cancel(understanding: Understanding, memory: Memory, _context: Context) -> Turn:
+    cleared = Memory(greeted=memory.greeted, dossier=memory.dossier)
+    return _turn(understanding, Outcome.ACKNOWLEDGED, _said(_T["cancel"], *wording.start_buttons()), cleared)
+
+
+def _deny(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    """After an answer or a list, "không phải": the next candidates, and a miss for the advisors."""
+    if memory.topic is None and not memory.offered:
+        return _turn(understanding, Outcome.ACKNOWLEDGED, _said(_T["nothing_open"]), _settled(memory))
+    listed = tuple(c.procedure for c in memory.offered) if memory.pending == "choice" else ()
+    rejected = tuple(dict.fromkeys([*memory.rejected, *([memory.topic] if memory.topic else []), *listed]))
+    rest = [choice for choice in memory.offered if choice.procedure not in rejected]
+    without = replace(_settled(memory), topic=None, rejected=rejected[-12:])
+    if rest:
+        again = replace(understanding, intent="deny", aspects=memory.aspects)
+        candidates = tuple(Candidate(choice.procedure, choice.label, 0.5) for choice in rest)
+        turn = _offer(again, without, context, candidates, _T["which_more"])
+        kept = replace(turn.memory, aspects=memory.aspects, rejected=without.rejected)
+        return replace(turn, memory=kept, effects=("miss",))
+    text = _T["say_procedure"]
+    return _turn(
+        understanding, Outcome.CLARIFY, _said(text, wording.human()), replace(without, offered=()), effects=("miss",)
+    )  # fmt: skip
+
+
+def _affirm(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    if memory.pending == "human":
+        return _handoff(understanding, memory, context)
+    if memory.pending == "choice" and memory.offered:
+        return _wrong_number(understanding, memory)
+    return _turn(understanding, Outcome.ACKNOWLEDGED, _said(_T["nothing_open"]), _settled(memory))
+
+
+def _place(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    text = context.place(understanding.text)
+    outcome = Outcome.ANSWER if text else Outcome.CLARIFY
+    return _turn(understanding, outcome, _said(text or _T["place_unknown"]), _settled(memory))
+
+
+def _not_understood(understanding: Understanding, memory: Memory) -> Turn:
+    misses = memory.misses + 1
+    again = misses >= GIVE_UP_AFTER
+    text = _T["not_understood_again"] if again else _T["not_understood"]
+    pending = "human" if again else None
+    buttons = (wording.human(), *wording.start_buttons()[:2])
+    return _turn(
+        understanding, Outcome.CLARIFY, _said(text, *buttons), replace(memory, misses=misses, pending=pending),
+        effects=("miss",),
+    )  # fmt: skip
+
+
+def _out_of_scope(understanding: Understanding, memory: Memory, context: Context) -> Turn:
+    text = _T["out_of_scope"].format(office=context.desk.office.name)
+    buttons = (wording.human(), *wording.start_buttons()[:2])
+    return _turn(understanding, Outcome.OUT_OF_SCOPE, _said(text, *buttons), replace(memory, pending=None))
+
+
+_HANDLERS: Mapping[str, Callable[[Understanding, Memory, Context], Turn]] = {
+    "ask_procedure": _ask_procedure,
+    "due_date": _due_date,
+    "dossier_status": _dossier_status,
+    "office_hours": _office("hours"),
+    "office_location": _office("location"),
+    "office_contact": _office("contact"),
+    "subscribe": _acknowledge("subscribe", "subscribe"),
+    "unsubscribe": _unsubscribe,
+    "human": _handoff,
+    "complaint": _complaint,
+    "rating": _acknowledge("rating", "rating"),
+    "greet": _acknowledge("greet"),
+    "thanks": _acknowledge("thanks"),
+    "goodbye": _acknowledge("goodbye"),
+    "help": _help,
+    "affirm": _affirm,
+    "deny": _deny,
+    "cancel": _cancel,
+    "place_lookup": _place,
+    "out_of_scope": _out_of_scope,
+}

@@ -1,0 +1,58 @@
+"""Old place names → new ones since 1 July 2025, from the mapping that underthesea ships."""
+
+from __future__ import annotations
+
+import re
+
+from bot.conversation.wording import T
+from nlu.normalize import clean, fold
+
+_UNIT = re.compile(r"\b(thi tran|xa|phuong|tt\.?|p\.)\s+(?=(\w+(?: +\w+){0,3}))")
+_DISTRICT = re.compile(
+    r"\b(?:huyen|quan)\s+([\w ]{2,30}?)(?=\s*(?:[,.?!()-]|$|\b(?:gio|nay|tinh|cu|thuoc|hau giang)\b))"
+)
+_PROVINCES = ("hau giang", "soc trang", "can tho")
+_PROVINCE = re.compile(r"\b(?:tinh |tp\.? |thanh pho )?(hau giang|soc trang|can tho)\b")
+# Tried where no district is named: underthesea finds an unaccented commune only with its district.
+_DISTRICTS = ("chau thanh", "chau thanh a", "phung hiep", "vi thuy", "long my", "")
+_UNITS = {"tt": "thi tran", "tt.": "thi tran", "p.": "phuong"}
+
+
+def place_text(text: str) -> str | None:
+    """What an old commune, ward, township or province named in a text is called now; None where none is read.
+
+    A province may be left out: the three that became Cần Thơ are tried.
+    """
+    from underthesea.address import convert_address  # noqa: PLC0415 - loads 5 MB of names, only when asked
+
+    cleaned = clean(text)
+    folded = fold(cleaned)
+    if len(folded) != len(cleaned):  # positions must agree to quote the name as typed
+        cleaned = folded
+    province = _PROVINCE.search(folded)
+    named = _DISTRICT.search(folded)
+    for match in _UNIT.finditer(folded):
+        words = match[2].split()
+        # The longest name that exists: "Tân Phú Thạnh" is not "Tân Phú".
+        for length in range(len(words), 0, -1):
+            name = " ".join([_UNITS.get(match[1], match[1]), *words[:length]])
+            found = {}
+            for candidate in [province[1]] if province else _PROVINCES:
+                for district in [named[1].strip()] if named else _DISTRICTS:
+                    parts = (name, f"huyen {district}" if district else None, candidate)
+                    result = convert_address(", ".join(part for part in parts if part))
+                    if result.status.value == "success" and result.mapping_type is not None:
+                        found[result.converted] = result.mapping_type.value
+            if len(found) > 1:
+                return None  # several communes of that name: better ask than guess
+            if found:
+                new, kind = next(iter(found.items()))
+                end = match.start(2) + len(" ".join(words[:length]))
+                old = cleaned[match.start() : end].strip()
+                key = "place_divided" if kind == "divided" else "place_new"
+                return str(T[key].format(old=old[:1].upper() + old[1:], new=new))
+    if province is None:
+        return None
+    result = convert_address(province[1])
+    old = cleaned[province.start() : province.end()].strip()
+    return str(T["place_new"].format(old=old[:1].upper() + old[1:], new=result.converted)) if result.converted else None

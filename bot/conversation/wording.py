@@ -1,0 +1,140 @@
+"""Setting answers into replies: texts from ``bot/texts``, buttons that offer the next natural questions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.catalog.answers import Desk, Section, section
+from bot.catalog.catalog import Catalog
+from bot.catalog.office import hours_text
+from bot.catalog.schema import Aspect, Procedure
+from bot.clock import local
+from bot.conversation.model import Button, DossierView, Reply
+from bot.texts import phrases
+from nlu.entries import Candidate
+
+T = phrases("replies")
+_ANSWERS = phrases("answers")
+_STATUS = phrases("status")
+FINAL = frozenset({3, 7, 8, 9, 10})
+BUTTON_LABEL = 20  # Zalo shows about as many characters
+_NEXT = (
+    Aspect.DOCUMENTS, Aspect.FEE, Aspect.PROCESSING_TIME, Aspect.WHERE, Aspect.ONLINE, Aspect.FORM, Aspect.STEPS
+)  # fmt: skip
+_WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
+
+
+def human() -> Button:
+    """Offers a person."""
+    return Button(T["buttons"]["human"], T["values"]["human"])
+
+
+def start_buttons() -> tuple[Button, ...]:
+    """What to do first: the two most asked procedures, a dossier, help."""
+    return tuple(Button(T["buttons"][key], T["values"][key]) for key in ("status", "birth", "copy", "help"))
+
+
+def aspect_buttons(procedure: Procedure, told: Sequence[Aspect]) -> tuple[Button, ...]:
+    """The questions that naturally come next: what was not told yet and is known."""
+    known = {
+        Aspect.DOCUMENTS: procedure.documents,
+        Aspect.FEE: procedure.fees,
+        Aspect.PROCESSING_TIME: procedure.processing_times,
+        Aspect.WHERE: procedure.where,
+        Aspect.ONLINE: procedure.online,
+        Aspect.FORM: procedure.forms,
+        Aspect.STEPS: procedure.steps,
+    }
+    labels = _ANSWERS["labels"]
+    return tuple(
+        Button(labels[a], T["values"]["aspect"].format(aspect=labels[a].lower(), code=procedure.code))
+        for a in _NEXT
+        if a not in told and known[a]
+    )
+
+
+def answer_replies(
+    procedure: Procedure, text: str, sections: Sequence[Section], told: Sequence[Aspect], *, with_buttons: bool
+) -> list[Reply]:
+    """One reply for an answer; with "xem đủ" first where something was cut."""
+    buttons: list[Button] = []
+    labels = _ANSWERS["labels"]
+    for part in sections:
+        if part.cut:
+            value = T["values"]["more"].format(aspect=labels[part.aspect].lower(), code=procedure.code)
+            buttons.append(Button(T["buttons"]["more"], value))
+            break
+    if with_buttons:
+        buttons += aspect_buttons(procedure, told)[: 4 - len(buttons)]
+        buttons.append(Button(T["buttons"]["wrong"], T["values"]["wrong"]))
+    return [Reply(text, tuple(buttons))]
+
+
+def _label(text: str) -> str:
+    return text if len(text) <= 60 else text[:59].rstrip() + "…"
+
+
+def choices(procedures: Sequence[Procedure], lead: str) -> tuple[str, list[Button]]:
+    """A numbered list told apart by when each is meant, and a button for each."""
+    lines = [lead]
+    buttons = []
+    for number, procedure in enumerate(procedures, 1):
+        key = "which_item_when" if procedure.choose_when else "which_item"
+        lines.append(T[key].format(number=number, name=procedure.short_name, when=procedure.choose_when))
+        buttons.append(Button(_label(procedure.short_name), procedure.code))
+    buttons.append(Button(T["which_none"], T["values"]["wrong"]))
+    return "\n".join(lines), buttons
+
+
+def question_between(catalog: Catalog, candidates: Sequence[Candidate]) -> str:
+    """The question that tells the first two apart, where one of them knows it; else a plain lead."""
+    if len(candidates) >= 2:
+        first, second = (catalog.get(c.code) for c in candidates[:2])
+        for one, other in ((first, second), (second, first)):
+            for sibling in one.siblings if one else ():
+                if other and sibling.code == other.code:
+                    return str(T["which_question"].format(question=sibling.question))
+    return str(T["which"])
+
+
+def contact(desk: Desk) -> str:
+    """Phone and hours of the office, or that they are not known."""
+    hours = hours_text(desk.office, desk.today)
+    phone = desk.office.phone
+    told = T["handoff_phone"].format(phone=phone) if phone else T["handoff_no_phone"]
+    return str(told + (T["handoff_hours"].format(hours=hours) if hours else ""))
+
+
+def day_text(moment: datetime) -> str:
+    """``thứ Tư 02/12/2026``, local time."""
+    at = local(moment)
+    return f"{_WEEKDAYS[at.weekday()]} {at:%d/%m/%Y}"
+
+
+def status_text(code: str, view: DossierView | None, now: datetime) -> str:
+    """What a bare code opens: status, due date, office, what to do next. Nothing else."""
+    if view is None:
+        return str(T["status_unknown"].format(code=code))
+    told = _STATUS["statuses"][view.status]
+    lines = [T["status_demo"]] if view.demo else []
+    lines.append(T["status_found"].format(code=code, status=told["name"]))
+    advice = told.get(f"next_{view.return_mode}") or told.get("next")
+    if advice:
+        lines.append(advice.format(office=view.office))
+    if view.due_at is not None and view.status not in FINAL:
+        key = "status_due_computed" if view.due_computed else "status_due"
+        estimated = T["estimated"] if view.due_estimated else ""
+        lines.append(T[key].format(due=day_text(view.due_at), estimated=estimated))
+        if view.due_at < now:
+            lines.append(T["status_late"])
+    if view.office:
+        lines.append(T["status_office"].format(office=view.office))
+    lines.append(T["status_updated"].format(at=f"{local(view.updated_at):%H:%M %d/%m/%Y}"))
+    return "\n".join(lines)
+
+
+__all__ = [
+    "T", "answer_replies", "aspect_buttons", "choices", "contact", "day_text", "human", "question_between", "section",
+    "start_buttons", "status_text",
+]  # fmt: skip

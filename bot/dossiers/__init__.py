@@ -1,0 +1,1 @@
+"""Dossiers (hồ sơ): code grammar, statuses, due dates, import, look-up rules."""

@@ -1,0 +1,166 @@
+"""The dossiers on file. Every entry into a status and the notice it causes are one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from bot.dossiers.records import DossierRecord, dossier_code
+from bot.dossiers.status import STATUSES, staff_moves
+from bot.errors import BadInputError
+from bot.notices import policy
+from bot.secrets import digest
+from bot.settings import Settings
+from bot.storage.tables import Dossier, StatusChange
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an upsert or a move did: "created", "changed" or "unchanged"; the outbox id of a notice it caused."""
+
+    kind: str
+    notice: int | None = None
+
+
+def get(session: Session, code: str) -> Dossier | None:
+    """The dossier of a canonical code, or None."""
+    return session.get(Dossier, code)
+
+
+def upsert(
+    session: Session,
+    record: DossierRecord,
+    *,
+    source: str,
+    settings: Settings,
+    now: datetime,
+    change_id: str | None = None,
+    quiet: bool = False,
+) -> Change:
+    """Brings a dossier to what the one-stop software says; it may jump between statuses.
+
+    Args:
+        session: the transaction.
+        record: a checked record; absent office, phone … are absent, not "as before".
+        source: "import", "api" or "demo".
+        settings: for the secret key and the notices.
+        now: the moment (aware).
+        change_id: the source's own id of this status change. A repeat of it is no new entry and, where the
+            dossier has moved on, changes nothing; another id is another entry, into the same status too.
+        quiet: no notices (demo data, a first load of old dossiers).
+    """
+    dossier = session.get(Dossier, record.code, with_for_update=True)
+    lookup = digest(settings, "lookup", record.lookup_code) if record.lookup_code else None
+    fields: dict[str, Any] = {
+        "procedure": record.procedure, "received_at": record.received_at, "due_at": record.due_at,
+        "office": record.office, "phone": record.phone, "consent_sms": record.consent_sms,
+        "return_mode": record.return_mode, "lookup_digest": lookup, "note": record.note,
+    }  # fmt: skip
+    if dossier is None:
+        dossier = Dossier(
+            code=record.code, status=record.status, demo=record.demo, created_at=now, updated_at=now, **fields
+        )
+        session.add(dossier)
+        session.flush()
+        notice = _enter(session, dossier, None, source, settings, now, change_id=change_id, quiet=quiet)
+        return Change("created", notice)
+    latest = _latest_change_id(session, record.code) if change_id else None
+    repeated = change_id is not None and (latest == change_id or _was_told(session, record.code, change_id))
+    if repeated and (dossier.status != record.status or latest != change_id):
+        return Change("unchanged")  # a late repeat: the dossier has moved on since
+    # ``demo`` stays as it is: nothing that was imported over a demo dossier may reach a real phone.
+    changed = [name for name, value in fields.items() if getattr(dossier, name) != value]
+    for name in changed:
+        setattr(dossier, name, fields[name])
+    # A source that numbers its changes may ask for papers twice in a row: two occurrences.
+    entered = dossier.status != record.status or (latest is not None and not repeated)
+    if not entered and not changed:
+        return Change("unchanged")
+    before, dossier.status, dossier.updated_at = dossier.status, record.status, now
+    session.add(dossier)
+    session.flush()
+    notice = None
+    if entered:
+        notice = _enter(session, dossier, before, source, settings, now, change_id=change_id, quiet=quiet)
+    return Change("changed", notice)
+
+
+def _was_told(session: Session, code: str, change_id: str) -> bool:
+    told = select(StatusChange.id).where(StatusChange.dossier_code == code, StatusChange.source_change_id == change_id)
+    return session.exec(told.limit(1)).first() is not None
+
+
+def _latest_change_id(session: Session, code: str) -> str | None:
+    newest = (
+        select(StatusChange.source_change_id)
+        .where(StatusChange.dossier_code == code)
+        .order_by(col(StatusChange.id).desc())
+        .limit(1)
+    )
+    return session.exec(newest).first()
+
+
+def set_status(
+    session: Session,
+    code: str,
+    status: int,
+    *,
+    by: str,
+    settings: Settings,
+    now: datetime,
+    note: str | None = None,
+    staff: bool = True,
+) -> Change:
+    """Moves a dossier to a status.
+
+    Raises:
+        BadInputError: unknown code or status, or a move that staff may not make.
+    """
+    code = dossier_code(code)
+    if status not in STATUSES:
+        raise BadInputError(f"trạng thái {status}: cần số từ 1 đến 10")
+    dossier = session.get(Dossier, code, with_for_update=True)
+    if dossier is None:
+        raise BadInputError(f"không có hồ sơ mã {code}")
+    if dossier.status == status:
+        return Change("unchanged")
+    allowed = staff_moves(dossier.status)
+    if staff and status not in allowed:
+        can = ", ".join(map(str, allowed)) or "không trạng thái nào"
+        raise BadInputError(
+            f"hồ sơ {code} đang ở {dossier.status} ({STATUSES[dossier.status].name}); chỉ chuyển được sang: {can}"
+        )
+    before, dossier.status, dossier.updated_at = dossier.status, status, now
+    if note is not None:
+        dossier.note = note
+    session.add(dossier)
+    session.flush()
+    return Change("changed", _enter(session, dossier, before, "staff", settings, now, by=by, note=note))
+
+
+def _enter(
+    session: Session,
+    dossier: Dossier,
+    before: int | None,
+    source: str,
+    settings: Settings,
+    now: datetime,
+    *,
+    by: str | None = None,
+    note: str | None = None,
+    change_id: str | None = None,
+    quiet: bool = False,
+) -> int | None:
+    """Writes the entry into a status; cancels what waits of the one left, puts out the new notice."""
+    change = StatusChange(
+        dossier_code=dossier.code, before=before, after=dossier.status, source=source, source_change_id=change_id,
+        by=by, note=note, at=now,
+    )  # fmt: skip
+    session.add(change)
+    session.flush()
+    if before is not None:
+        policy.on_status_left(session, dossier, now)
+    return None if quiet else policy.on_status_change(session, dossier, change, settings, now)

@@ -1,0 +1,59 @@
+"""Structured logs with phone numbers, ID numbers and secrets masked.
+
+Masking happens in the formatter, so that no call can forget it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+_PHONE = re.compile(r"(?<![\w.])(\+?84|0)(\d{2})\d{4}(\d{3})(?!\w)")
+_ID = re.compile(r"(?<![\w.-])(\d{3})\d{6}(\d{3})(?![\w.-])")
+_BOT_TOKEN = re.compile(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}\b")
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+
+def mask(text: str) -> str:
+    """Hides phone numbers (``+8495****123``), 12-digit ID numbers and bot tokens."""
+    text = _BOT_TOKEN.sub("***", text)
+    text = _PHONE.sub(r"\1\2****\3", text)
+    return _ID.sub(r"\1******\2", text)
+
+
+class Masked(logging.Formatter):
+    """Formats a record as a line of text or JSON; extra fields are kept, all masked."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self.as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns one line (text) or one JSON object, without personal numbers."""
+        extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + self.formatException(record.exc_info)
+        if self.as_json:
+            fields = {"at": at, "level": record.levelname, "logger": record.name, "message": message, **extra}
+            return mask(json.dumps(fields, ensure_ascii=False, default=str))
+        details = "".join(f" {key}={value}" for key, value in extra.items())
+        return mask(f"{at} {record.levelname:<7} {record.name}: {message}{details}")
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Sends all logs to stderr through ``Masked``; noisy libraries only from WARNING on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Masked(as_json=as_json))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("httpx", "httpcore", "telegram", "twilio", "alembic", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers[:] = []
+        logging.getLogger(name).propagate = True

@@ -1,0 +1,81 @@
+"""What the gateway tells of a message after it took it: reports may come late, twice and out of order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from bot.storage.tables import Outbox
+
+# Reports only move forward along this order; the last ones are final.
+_ORDER = {
+    "accepted": 0,
+    "scheduled": 0,
+    "queued": 1,
+    "sending": 2,
+    "sent": 3,
+    "delivered": 4,
+    "read": 5,
+    "undelivered": 4,
+    "failed": 4,
+    "canceled": 4,
+}
+_ARRIVED = frozenset({"delivered", "read"})
+_LOST = frozenset({"undelivered", "failed", "canceled"})
+# A report about a message whose send is not settled here settles it: the gateway has it.
+_OPEN = ("sending", "uncertain")
+
+
+def record_status(
+    session: Session,
+    gateway: str,
+    provider_id: str,
+    status: str,
+    now: datetime,
+    *,
+    error_code: str | None = None,
+    notice_id: int | None = None,
+) -> bool:
+    """Stores one report.
+
+    ``notice_id``, the outbox row that went along with the message, finds the row also where
+    the process died before it could store ``provider_id``.
+
+    Returns:
+        Whether anything changed: False for an unknown message, a repeat or an older report.
+    """
+    if status not in _ORDER:
+        return False
+    row = session.exec(
+        select(Outbox).where(Outbox.gateway == gateway, Outbox.provider_id == provider_id).with_for_update()
+    ).first()
+    if row is None and notice_id is not None:
+        row = session.exec(
+            select(Outbox)
+            .where(
+                Outbox.id == notice_id,
+                Outbox.gateway == gateway,
+                col(Outbox.provider_id).is_(None),
+                col(Outbox.state).in_(_OPEN),
+            )
+            .with_for_update()
+        ).first()
+    if row is None:
+        return False
+    if row.provider_id is not None and _ORDER[status] <= _ORDER.get(row.provider_status or "", -1):
+        return False
+    settle(row, provider_id, status, now, error_code=error_code)
+    session.flush()
+    return True
+
+
+def settle(row: Outbox, provider_id: str | None, status: str, now: datetime, *, error_code: str | None = None) -> None:
+    """Marks a row as taken by the gateway under ``provider_id``, where it is in ``status`` now."""
+    row.state = "delivered" if status in _ARRIVED else "failed" if status in _LOST else "sent"
+    row.provider_id, row.provider_status = provider_id, status
+    row.sent_at = row.sent_at or now
+    if row.state == "delivered":
+        row.delivered_at = row.delivered_at or now
+    row.error = f"{status}: {error_code}" if error_code and row.state == "failed" else None
+    row.lease_owner = row.lease_until = None

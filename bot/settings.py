@@ -1,0 +1,136 @@
+"""All settings, read from the environment; ``deploy/motcua.env.example`` documents every one.
+
+A wrong value stops the start with the variable's name and what is expected.
+Secrets come only from the environment and never show in ``repr`` or logs.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(ValueError):
+    """The environment holds a wrong value; the message names the variable."""
+
+
+class Engine(StrEnum):
+    """Which NLU engine reads messages."""
+
+    EMBEDDED = "embedded"
+    RASA = "rasa"
+
+
+class SmsGateway(StrEnum):
+    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else the phone simulator."""
+
+    AUTO = "auto"
+    SIMULATOR = "simulator"
+    TWILIO = "twilio"
+
+
+def _http_base(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("cần địa chỉ bắt đầu bằng http:// hoặc https://")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_http_base)]
+
+
+class Settings(BaseSettings):
+    """One office's configuration. Field aliases are the environment variables."""
+
+    model_config = SettingsConfigDict(
+        env_file=None, extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    demo: bool = Field(default=False, validation_alias="MOTCUA_DEMO")
+    var_dir: Path = Field(ROOT / "var", validation_alias="MOTCUA_VAR_DIR")
+    database_url: str = Field("", validation_alias="MOTCUA_DATABASE_URL")
+    catalog: Path = Field(ROOT / "procedures_data", validation_alias="MOTCUA_CATALOG")
+    office: str = Field("chau-thanh", pattern=r"^[a-z0-9-]{2,60}$", validation_alias="MOTCUA_OFFICE")
+    engine: Engine = Field(Engine.EMBEDDED, validation_alias="MOTCUA_ENGINE")
+    rasa_url: Url = Field("http://127.0.0.1:5005", validation_alias="MOTCUA_RASA_URL")
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    port: int = Field(8000, ge=0, le=65535, validation_alias="PORT")
+    public_base_url: Url | None = Field(None, validation_alias="PUBLIC_BASE_URL")
+    trusted_proxies: str = Field("", validation_alias="MOTCUA_TRUSTED_PROXIES")
+    secret_key: SecretStr | None = Field(None, min_length=32, validation_alias="MOTCUA_SECRET_KEY")
+    api_key: SecretStr | None = Field(None, min_length=24, validation_alias="MOTCUA_API_KEY")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", validation_alias="MOTCUA_LOG_LEVEL")
+    log_format: str = Field("text", pattern="^(text|json)$", validation_alias="MOTCUA_LOG_FORMAT")
+
+    notice_delay_minutes: float = Field(3, ge=0, le=1440, validation_alias="MOTCUA_NOTICE_DELAY_MINUTES")
+    notice_from_hour: int = Field(7, ge=0, le=23, validation_alias="MOTCUA_NOTICE_FROM_HOUR")
+    notice_to_hour: int = Field(21, ge=1, le=24, validation_alias="MOTCUA_NOTICE_TO_HOUR")
+    sms_gateway: SmsGateway = Field(SmsGateway.AUTO, validation_alias="MOTCUA_SMS_GATEWAY")
+    twilio_account_sid: str | None = Field(None, pattern="^AC[0-9a-zA-Z]{32}$", validation_alias="TWILIO_ACCOUNT_SID")
+    twilio_auth_token: SecretStr | None = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
+    twilio_from: str | None = Field(None, min_length=3, max_length=20, validation_alias="TWILIO_FROM")
+    twilio_messaging_service_sid: str | None = Field(
+        None, pattern="^MG[0-9a-zA-Z]{32}$", validation_alias="TWILIO_MESSAGING_SERVICE_SID"
+    )
+    twilio_base_url: Url | None = Field(None, validation_alias="TWILIO_BASE_URL")
+    telegram_token: SecretStr | None = Field(None, validation_alias="TELEGRAM_TOKEN")
+    telegram_base_url: Url = Field("https://api.telegram.org", validation_alias="TELEGRAM_BASE_URL")
+    telegram_webhook_secret: SecretStr | None = Field(
+        None, min_length=16, max_length=256, validation_alias="TELEGRAM_WEBHOOK_SECRET"
+    )
+
+    lookups_per_sender_hour: int = Field(20, ge=1, validation_alias="MOTCUA_LOOKUPS_PER_SENDER_HOUR")
+    lookups_per_network_hour: int = Field(120, ge=1, validation_alias="MOTCUA_LOOKUPS_PER_NETWORK_HOUR")
+    session_hours: int = Field(10, ge=1, le=72, validation_alias="MOTCUA_SESSION_HOURS")
+    keep_talk_days: int = Field(90, ge=1, validation_alias="MOTCUA_KEEP_TALK_DAYS")
+    keep_lookups_days: int = Field(30, ge=1, validation_alias="MOTCUA_KEEP_LOOKUPS_DAYS")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.notice_from_hour >= self.notice_to_hour:
+            raise ValueError("MOTCUA_NOTICE_FROM_HOUR: cần nhỏ hơn MOTCUA_NOTICE_TO_HOUR")
+        wants_twilio = self.sms_gateway is SmsGateway.TWILIO
+        if (wants_twilio or self.twilio_account_sid) and not self.has_twilio:
+            raise ValueError(
+                "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
+                "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
+            )
+        return self
+
+    @property
+    def has_twilio(self) -> bool:
+        """Whether everything Twilio needs is set."""
+        sender = self.twilio_from or self.twilio_messaging_service_sid
+        return bool(self.twilio_account_sid and self.twilio_auth_token and sender)
+
+    @property
+    def uses_twilio(self) -> bool:
+        """Whether real SMS go out through Twilio."""
+        return self.has_twilio and self.sms_gateway is not SmsGateway.SIMULATOR
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address of the database; SQLite under ``var_dir`` by default."""
+        return self.database_url or f"sqlite:///{self.var_dir / 'motcua.sqlite3'}"
+
+
+def load_settings() -> Settings:
+    """Reads the environment.
+
+    Raises:
+        SettingsError: one line a wrong variable: its name and what is expected.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for item in error.errors(include_url=False, include_input=False):
+            name = str(item["loc"][0]) if item["loc"] else ""
+            message = str(item["msg"]).removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" if name else message)
+        raise SettingsError("; ".join(lines)) from None

@@ -1,0 +1,1 @@
+"""Tables, sessions, the durable queue, migrations."""

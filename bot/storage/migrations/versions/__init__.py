@@ -1,0 +1,1 @@
+"""Schema changes in order; each must run on SQLite and on PostgreSQL."""

@@ -1,0 +1,301 @@
+"""The durable queue: messages received (inbox) and messages to send (outbox), claimed with a lease.
+
+Order. Of one sender only the oldest unfinished message can be claimed, whatever the number of processes:
+
+- SQLite: a claim runs inside ``BEGIN IMMEDIATE``, so claims come one after the other.
+- PostgreSQL: ``receive`` holds a lock on the sender from before the id is drawn until the commit, so a message with a
+  smaller id is committed, hence visible, before the next one gets its id. A claim takes a row only where it sees no
+  unfinished older row of that sender, and a finished row never opens again; so of two rows of one sender the later
+  one can't be claimed while the earlier one is open. The row lock (``FOR UPDATE SKIP LOCKED``; PostgreSQL looks at the
+  row's newest version once it has the lock) keeps two processes from taking the same row.
+
+Replies to one recipient keep their order in the same way. Notices and one-time codes stand alone.
+
+Leases. ``owner`` names one claim (a fresh name for each, say a UUID); whoever lost a claim gets False from the closing
+calls and must roll back what was done under it. All functions work in the caller's transaction; ``receive`` and
+``put_outbox`` hold their lock until it ends, so one transaction should receive one message.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from bot.conversation.model import Incoming
+from bot.errors import BadInputError
+from bot.logs import mask
+from bot.storage.tables import Inbox, Outbox
+
+MAX_ATTEMPTS = 8
+_FIRST_DELAY = 2.0  # seconds, doubled with each attempt
+_LONGEST_DELAY = 600.0
+_SWEEP = 500  # rows of a kind in one sweep, to keep its transaction short
+_URGENT_FIRST = (("otp", "reply"), ("notice",))  # someone waits for the former
+
+_Row = TypeVar("_Row", Inbox, Outbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found.
+
+    Attributes:
+        returned: inbox rows whose process was lost, waiting again.
+        dead: inbox rows given up after ``MAX_ATTEMPTS``; the citizen is still to be told.
+        uncertain: outbox rows whose send may or may not have gone out.
+        expired: outbox rows too late to be sent.
+    """
+
+    returned: tuple[int, ...] = ()
+    dead: tuple[int, ...] = ()
+    uncertain: tuple[int, ...] = ()
+    expired: tuple[int, ...] = ()
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after so many attempts: 2 s doubled each time, at most 10 min, less up to a quarter."""
+    seconds = min(_FIRST_DELAY * 2 ** min(max(attempts - 1, 0), 20), _LONGEST_DELAY)
+    return timedelta(seconds=seconds * (1 - secrets.randbelow(251) / 1000))
+
+
+def receive(session: Session, incoming: Incoming, now: datetime) -> int | None:
+    """Takes a message in: its inbox id, or None where it is there already (a repeated delivery).
+
+    Characters that no database can hold (NUL, lone surrogates) are dropped from the text.
+
+    Raises:
+        BadInputError: sender or message id is empty or too long.
+    """
+    for name, value, limit in (("người gửi", incoming.sender, 128), ("mã tin", incoming.message_id, 200)):
+        if not 1 <= len(value) <= limit:
+            raise BadInputError(f"{incoming.channel}: {name} cần dài từ 1 đến {limit} ký tự, tin này có {len(value)}")
+    _lock(session, f"inbox/{incoming.channel}/{incoming.sender}")
+    text = incoming.text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+    payload = asdict(incoming) | {"text": text, "at": incoming.at.isoformat()}
+    row = Inbox(
+        channel=incoming.channel,
+        sender=incoming.sender,
+        message_id=incoming.message_id,
+        payload=payload,
+        next_try_at=now,
+        received_at=now,
+    )
+    return _insert_once(session, row, ["channel", "message_id"])
+
+
+def incoming_of(row: Inbox) -> Incoming:
+    """The message an inbox row holds."""
+    return Incoming(**{**row.payload, "at": datetime.fromisoformat(row.payload["at"])})
+
+
+def claim_inbox(
+    session: Session, *, owner: str, now: datetime, lease: timedelta, only: int | None = None
+) -> Inbox | None:
+    """Claims the oldest message that may be worked on, or only that one; None where there is none."""
+    other = aliased(Inbox)
+    same_sender = exists().where(col(other.channel) == Inbox.channel, col(other.sender) == Inbox.sender)
+    query = select(Inbox).where(
+        Inbox.state == "waiting",
+        col(Inbox.next_try_at) <= now,
+        ~same_sender.where(col(other.state) == "claimed"),
+        ~same_sender.where(col(other.state) == "waiting", col(other.id) < Inbox.id),
+    )
+    if only is not None:
+        query = query.where(Inbox.id == only)
+    query = query.order_by(col(Inbox.next_try_at), col(Inbox.id)).limit(1).with_for_update(skip_locked=True, of=Inbox)
+    row = session.exec(query.execution_options(populate_existing=True)).first()
+    if row is None:
+        return None
+    row.state, row.lease_owner, row.lease_until = "claimed", owner, now + lease
+    row.attempts += 1
+    session.flush()
+    return row
+
+
+def finish_inbox(session: Session, inbox_id: int, owner: str, now: datetime) -> bool:
+    """Closes a claimed message; False: the claim was lost, roll back."""
+    return _close(
+        session, Inbox, inbox_id, owner, ("claimed",), state="done", done_at=now, lease_owner=None, error=None
+    )
+
+
+def retry_inbox(session: Session, inbox_id: int, owner: str, now: datetime, error: str) -> str:
+    """Gives a claimed message back after a failure.
+
+    Returns:
+        The new state: "waiting", "dead" after ``MAX_ATTEMPTS`` (the citizen is to be told), or "lost": not ours.
+    """
+    row = _held(session, Inbox, inbox_id, owner, ("claimed",))
+    if row is None:
+        return "lost"
+    row.state = "dead" if row.attempts >= MAX_ATTEMPTS else "waiting"
+    row.done_at = now if row.state == "dead" else None
+    row.next_try_at = now + backoff(row.attempts)
+    row.lease_owner = row.lease_until = None
+    row.error = _short(error)
+    session.flush()
+    return row.state
+
+
+def put_outbox(session: Session, row: Outbox) -> int | None:
+    """Stores a message to be sent: its id (also set on ``row``), or None where its ``dedupe_key`` is there already."""
+    if row.kind == "reply":
+        _lock(session, f"outbox/{row.channel}/{row.recipient}")
+    row.id = _insert_once(session, row, ["dedupe_key"])
+    return row.id
+
+
+def claim_outbox(
+    session: Session, *, owner: str, now: datetime, lease: timedelta, channels: Collection[str]
+) -> Outbox | None:
+    """Claims the next message that is due on these channels: one-time codes and replies first, then notices."""
+    other = aliased(Outbox)
+    same_recipient = exists().where(
+        col(other.channel) == Outbox.channel, col(other.recipient) == Outbox.recipient, col(other.kind) == "reply"
+    )
+    in_turn = and_(
+        ~same_recipient.where(col(other.state) == "sending"),
+        ~same_recipient.where(col(other.state) == "waiting", col(other.id) < Outbox.id),
+    )
+    for kinds in _URGENT_FIRST:
+        query = (
+            select(Outbox)
+            .where(
+                Outbox.state == "waiting",
+                col(Outbox.kind).in_(kinds),
+                col(Outbox.not_before) <= now,
+                or_(col(Outbox.expires_at).is_(None), col(Outbox.expires_at) > now),
+                col(Outbox.channel).in_(channels),
+                or_(col(Outbox.kind) != "reply", in_turn),
+            )
+            .order_by(col(Outbox.not_before), col(Outbox.id))
+            .limit(1)
+            .with_for_update(skip_locked=True, of=Outbox)
+        )
+        row = session.exec(query.execution_options(populate_existing=True)).first()
+        if row is not None:
+            row.state, row.lease_owner, row.lease_until = "sending", owner, now + lease
+            row.attempts += 1
+            session.flush()
+            return row
+    return None
+
+
+# An answer that comes after the lease ended still settles the matter, unless someone else has acted meanwhile.
+_SENDING = ("sending", "uncertain")
+
+
+def mark_sent(session: Session, outbox_id: int, owner: str, now: datetime, provider_id: str | None) -> bool:
+    """The provider took it. False: not ours any more."""
+    done = {"state": "sent", "sent_at": now, "provider_id": provider_id, "lease_owner": None, "error": None}
+    return _close(session, Outbox, outbox_id, owner, _SENDING, **done)
+
+
+def retry_later(  # the three figures of a claim come first, as in its sisters
+    session: Session, outbox_id: int, owner: str, now: datetime, error: str, delay: timedelta | None = None
+) -> str:
+    """It surely did not go out, but may later: after ``delay``, else after a growing pause.
+
+    Returns:
+        The new state: "waiting"; "expired" where the next try would be too late; "failed" after ``MAX_ATTEMPTS`` of
+        a message without an end (``expires_at``); or "lost": not ours any more.
+    """
+    row = _held(session, Outbox, outbox_id, owner, _SENDING)
+    if row is None:
+        return "lost"
+    row.not_before = now + (backoff(row.attempts) if delay is None else delay)
+    if row.expires_at is not None:
+        row.state = "expired" if row.not_before >= row.expires_at else "waiting"
+    else:
+        row.state = "failed" if row.attempts >= MAX_ATTEMPTS else "waiting"
+    row.lease_owner = row.lease_until = None
+    row.error = _short(error)
+    session.flush()
+    return row.state
+
+
+def mark_failed(session: Session, outbox_id: int, owner: str, now: datetime, error: str) -> bool:  # noqa: ARG001
+    """It can never be sent (wrong number, blocked). False: not ours any more."""
+    return _close(session, Outbox, outbox_id, owner, _SENDING, state="failed", lease_owner=None, error=_short(error))
+
+
+def mark_uncertain(session: Session, outbox_id: int, owner: str, now: datetime, error: str) -> bool:  # noqa: ARG001
+    """The provider's answer never came: it may have gone out, so it isn't sent again by itself."""
+    return _close(session, Outbox, outbox_id, owner, ("sending",), state="uncertain", error=_short(error))
+
+
+def sweep(session: Session, now: datetime) -> Swept:
+    """Takes up what lost processes left, and closes what is too late to send."""
+    lost = and_(col(Inbox.state) == "claimed", col(Inbox.lease_until) < now)
+    note = "tiến trình xử lý bị mất giữa chừng"
+    dead = _move(
+        session,
+        Inbox,
+        and_(lost, col(Inbox.attempts) >= MAX_ATTEMPTS),
+        state="dead",
+        done_at=now,
+        lease_owner=None,
+        error=note,
+    )
+    returned = _move(session, Inbox, lost, state="waiting", next_try_at=now, lease_owner=None, error=note)
+    unknown = and_(col(Outbox.state) == "sending", col(Outbox.lease_until) < now)
+    # lease_owner stays: a slow sender may still tell how it ended.
+    unsure = "không rõ đã gửi hay chưa: tiến trình gửi bị mất"
+    uncertain = _move(session, Outbox, unknown, state="uncertain", error=unsure)
+    late = and_(col(Outbox.state) == "waiting", col(Outbox.expires_at) <= now)
+    expired = _move(session, Outbox, late, state="expired")
+    return Swept(returned=returned, dead=dead, uncertain=uncertain, expired=expired)
+
+
+def _lock(session: Session, key: str) -> None:
+    """On PostgreSQL, waits for other transactions with this key; SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+
+
+def _insert_once(session: Session, row: Inbox | Outbox, unique: list[str]) -> int | None:
+    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    table = type(row)
+    values = {name: getattr(row, name) for name in table.model_fields if name != "id"}
+    statement = insert(table).values(**values).on_conflict_do_nothing(index_elements=unique).returning(col(table.id))
+    new: int | None = session.execute(statement).scalar_one_or_none()
+    return new
+
+
+def _held(session: Session, table: type[_Row], row_id: int, owner: str, states: tuple[str, ...]) -> _Row | None:
+    """The row, locked, if this owner still holds it."""
+    query = select(table).where(table.id == row_id, table.lease_owner == owner, col(table.state).in_(states))
+    return session.exec(query.with_for_update().execution_options(populate_existing=True)).first()
+
+
+def _close(
+    session: Session, table: type[_Row], row_id: int, owner: str, states: tuple[str, ...], **values: Any
+) -> bool:
+    row = _held(session, table, row_id, owner, states)
+    if row is None:
+        return False
+    for name, value in (values | {"lease_until": None}).items():
+        setattr(row, name, value)
+    session.flush()
+    return True
+
+
+def _move(session: Session, table: type[Inbox | Outbox], which: ColumnElement[bool], **values: Any) -> tuple[int, ...]:
+    """Changes the rows that match and that nobody is working on at this moment; returns their ids."""
+    found = session.exec(select(table.id).where(which).limit(_SWEEP).with_for_update(skip_locked=True)).all()
+    ids = tuple(sorted(one for one in found if one is not None))
+    if ids:
+        session.execute(update(table).where(col(table.id).in_(ids)).values(**values, lease_until=None))
+    return ids
+
+
+def _short(error: str) -> str:
+    return mask(error)[:500]

@@ -1,0 +1,100 @@
+"""What is kept, and how long: texts go first, figures stay (design.md, Storage).
+
+Rows of inbox and outbox are emptied, never deleted: their keys are what tells a repeated delivery or a second notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, and_, cast, delete, or_, update
+from sqlmodel import Session, col, select
+
+from bot.settings import Settings
+from bot.storage.tables import Conversation, Handoff, Inbox, Lookup, Outbox, Turn
+
+KEEP_MESSAGES = timedelta(days=7)  # long enough to look into a fault
+_BATCH = 1000
+# Figures for the statistics; what a citizen wrote and the codes asked for are not among them.
+_FIGURES = frozenset({"intent", "aspects", "procedures", "confidence", "outcome", "engine"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows of each kind were emptied or deleted."""
+
+    turns: int
+    memories: int
+    handoffs: int
+    lookups: int
+    inbox: int
+    outbox: int
+
+    @property
+    def more(self) -> bool:
+        """Whether a kind reached the size of one batch: call again, in another transaction."""
+        return any(rows >= _BATCH for rows in astuple(self))
+
+
+def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
+    """Empties or deletes what is too old, at most a batch of each kind, so that nobody waits long for the lock."""
+    talk = now - timedelta(days=settings.keep_talk_days)
+    lookups = now - timedelta(days=settings.keep_lookups_days)
+    messages = now - KEEP_MESSAGES
+    sent = and_(
+        col(Outbox.state).in_(("sent", "delivered", "failed", "expired", "cancelled")), col(Outbox.kind) != "notice"
+    )
+    old_outbox = or_(
+        and_(sent, col(Outbox.created_at) < messages),
+        # An uncertain reply is offered again with the next message; after so long nobody waits for it.
+        and_(col(Outbox.state) == "uncertain", col(Outbox.kind) != "notice", col(Outbox.created_at) < talk),
+    )
+    return Pruned(
+        turns=_turns(session, talk),
+        memories=_empty(
+            session, Conversation, and_(col(Conversation.last_at) < talk, _filled(Conversation.memory)), memory={}
+        ),
+        handoffs=_empty(
+            session,
+            Handoff,
+            and_(col(Handoff.state) == "done", col(Handoff.created_at) < talk, col(Handoff.text) != ""),
+            text="",
+        ),
+        lookups=_forget(session, lookups),
+        inbox=_empty(
+            session,
+            Inbox,
+            and_(col(Inbox.state).in_(("done", "dead")), col(Inbox.done_at) < messages, _filled(Inbox.payload)),
+            payload={},
+        ),
+        outbox=_empty(session, Outbox, and_(old_outbox, _filled(Outbox.body)), body={}),
+    )
+
+
+def _turns(session: Session, before: datetime) -> int:
+    old = select(Turn).where(col(Turn.at) < before, or_(col(Turn.text) != "", _filled(Turn.replies))).limit(_BATCH)
+    turns = session.exec(old.with_for_update(skip_locked=True)).all()
+    for turn in turns:
+        turn.text, turn.replies = "", {}
+        turn.understanding = {name: value for name, value in turn.understanding.items() if name in _FIGURES}
+    session.flush()
+    return len(turns)
+
+
+def _forget(session: Session, before: datetime) -> int:
+    ids = session.exec(select(Lookup.id).where(col(Lookup.at) < before).limit(_BATCH)).all()
+    session.execute(delete(Lookup).where(col(Lookup.id).in_(ids)))
+    return len(ids)
+
+
+def _empty(session: Session, table: Any, which: ColumnElement[bool], **blank: Any) -> int:
+    ids = session.exec(select(table.id).where(which).limit(_BATCH).with_for_update(skip_locked=True)).all()
+    if ids:
+        session.execute(update(table).where(table.id.in_(ids)).values(**blank))
+    return len(ids)
+
+
+def _filled(column: Any) -> ColumnElement[bool]:
+    return cast(column, String) != "{}"  # PostgreSQL can't compare its json type

@@ -1,0 +1,290 @@
+"""All tables, by subject. Times are UTC; the schema is created only by the migrations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, stored in UTC; SQLite drops the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Refuses naive times: they would be off by seven hours."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime: times are stored in UTC and must be aware")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Returns an aware UTC time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _id() -> Any:
+    return Field(default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True))
+
+
+def _at(*, nullable: bool = False, index: bool = False) -> Any:
+    default: Any = None if nullable else ...
+    return Field(default=default, sa_column=Column(UtcDateTime(), nullable=nullable, index=index))
+
+
+def _json() -> Any:
+    return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class Inbox(SQLModel, table=True):
+    """One message received; unique by channel and message id, worked off per sender in order.
+
+    States: waiting → claimed → done | dead (given up after many attempts, told politely).
+    """
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("channel", "message_id", name="uq_inbox_message"),
+        Index("ix_inbox_open", "state", "next_try_at"),
+        Index("ix_inbox_sender", "channel", "sender", "state", "id"),
+        {"sqlite_autoincrement": True},  # ids stand in other tables and in keys: never used twice
+    )
+
+    id: int | None = _id()
+    channel: str = Field(max_length=20)
+    sender: str = Field(max_length=128)
+    message_id: str = Field(max_length=200)
+    payload: dict[str, Any] = _json()  # the Incoming, as JSON
+    state: str = Field(default="waiting", max_length=12)
+    attempts: int = 0
+    next_try_at: datetime = _at()
+    lease_owner: str | None = Field(default=None, max_length=64)
+    lease_until: datetime | None = _at(nullable=True)
+    error: str | None = Field(default=None, max_length=500)
+    received_at: datetime = _at()
+    done_at: datetime | None = _at(nullable=True)
+
+
+class Outbox(SQLModel, table=True):
+    """One message to be sent: a reply in a conversation, or a notice about a dossier.
+
+    States: waiting → sending → sent → delivered; failed (final), expired, cancelled,
+    uncertain (the send's answer never came: never blindly repeated).
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("dedupe_key", name="uq_outbox_dedupe"),
+        Index("ix_outbox_open", "state", "kind", "not_before"),
+        Index("ix_outbox_recipient", "channel", "recipient", "state", "id"),
+        Index("ix_outbox_provider", "gateway", "provider_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = _id()
+    kind: str = Field(max_length=12)  # reply | notice | otp
+    channel: str = Field(max_length=20)  # web | telegram | sms …
+    gateway: str | None = Field(default=None, max_length=20)  # simulator | twilio, for SMS
+    recipient: str = Field(max_length=128)  # the channel's id of the citizen, or an E.164 number
+    dedupe_key: str = Field(max_length=200)
+    body: dict[str, Any] = _json()  # {"text": str, "buttons": [{"label", "value"}]}
+    inbox_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True, index=True))
+    dossier_code: str | None = Field(default=None, max_length=48, index=True)
+    event: str | None = Field(default=None, max_length=32)
+    occurrence: str | None = Field(default=None, max_length=100)
+    demo: bool = False  # demo notices never go through a real gateway
+    state: str = Field(default="waiting", max_length=12)
+    not_before: datetime = _at()
+    expires_at: datetime | None = _at(nullable=True)
+    attempts: int = 0
+    lease_owner: str | None = Field(default=None, max_length=64)
+    lease_until: datetime | None = _at(nullable=True)
+    provider_id: str | None = Field(default=None, max_length=100)
+    provider_status: str | None = Field(default=None, max_length=32)
+    error: str | None = Field(default=None, max_length=500)
+    created_at: datetime = _at()
+    sent_at: datetime | None = _at(nullable=True)
+    delivered_at: datetime | None = _at(nullable=True)
+
+
+class Conversation(SQLModel, table=True):
+    """What is remembered of one citizen on one channel."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (
+        UniqueConstraint("channel", "sender", name="uq_conversation_sender"),
+        {"sqlite_autoincrement": True},  # a new citizen must never get an erased one's number
+    )
+
+    id: int | None = _id()
+    channel: str = Field(max_length=20)
+    sender: str = Field(max_length=128)
+    memory: dict[str, Any] = _json()
+    taken_by: str | None = Field(default=None, max_length=64)  # advisor who took it over
+    created_at: datetime = _at()
+    last_at: datetime = _at()
+
+
+class Turn(SQLModel, table=True):
+    """One message and its answer, kept ``keep_talk_days``."""
+
+    __tablename__ = "turn"
+
+    id: int | None = _id()
+    conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
+    inbox_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True, unique=True))
+    text: str = Field(max_length=4000)
+    intent: str = Field(max_length=24)
+    outcome: str = Field(max_length=16)
+    understanding: dict[str, Any] = _json()
+    replies: dict[str, Any] = _json()
+    at: datetime = _at(index=True)
+
+
+class Handoff(SQLModel, table=True):
+    """A citizen waits for a person, or left a complaint or a rating."""
+
+    __tablename__ = "handoff"
+
+    id: int | None = _id()
+    conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
+    kind: str = Field(max_length=16)  # handoff | complaint | rating | miss
+    text: str = Field(max_length=4000)
+    state: str = Field(default="open", max_length=12)  # open | done
+    taken_by: str | None = Field(default=None, max_length=64)
+    created_at: datetime = _at()
+    closed_at: datetime | None = _at(nullable=True)
+
+
+class Dossier(SQLModel, table=True):
+    """One dossier (hồ sơ) as the one-stop software told it; the least that is needed."""
+
+    __tablename__ = "dossier"
+
+    code: str = Field(primary_key=True, max_length=48)
+    procedure: str | None = Field(default=None, max_length=12)
+    status: int
+    received_at: datetime | None = _at(nullable=True)
+    due_at: datetime | None = _at(nullable=True)
+    office: str | None = Field(default=None, max_length=200)
+    phone: str | None = Field(default=None, max_length=20)  # E.164
+    consent_sms: bool = False
+    return_mode: str = Field(default="counter", max_length=12)
+    lookup_digest: str | None = Field(default=None, max_length=64)  # HMAC of the look-up code
+    note: str | None = Field(default=None, max_length=500)
+    demo: bool = False
+    created_at: datetime = _at()
+    updated_at: datetime = _at()
+
+
+class StatusChange(SQLModel, table=True):
+    """Each entry of a dossier into a status: the occurrence that a notice is about."""
+
+    __tablename__ = "status_change"
+    __table_args__ = (Index("ix_status_change_code", "dossier_code", "id"),)
+
+    id: int | None = _id()
+    dossier_code: str = Field(max_length=48)
+    before: int | None = None
+    after: int
+    source: str = Field(max_length=16)  # import | api | staff | demo
+    source_change_id: str | None = Field(default=None, max_length=100)
+    by: str | None = Field(default=None, max_length=64)
+    note: str | None = Field(default=None, max_length=500)
+    at: datetime = _at()
+
+
+class Lookup(SQLModel, table=True):
+    """One look-up of a dossier code, kept ``keep_lookups_days``: limits and guessing runs."""
+
+    __tablename__ = "lookup"
+    __table_args__ = (Index("ix_lookup_who", "channel", "sender", "at"), Index("ix_lookup_network", "network", "at"))
+
+    id: int | None = _id()
+    channel: str = Field(max_length=20)
+    sender: str = Field(max_length=128)
+    network: str | None = Field(default=None, max_length=64)
+    code: str = Field(max_length=48)
+    found: bool
+    at: datetime = _at()
+
+
+class Staff(SQLModel, table=True):
+    """A person who may sign in to the console."""
+
+    __tablename__ = "staff"
+
+    name: str = Field(primary_key=True, max_length=64)
+    role: str = Field(max_length=16)  # advisor | lead | admin
+    password_hash: str = Field(max_length=200)
+    active: bool = True
+    failed: int = 0
+    locked_until: datetime | None = _at(nullable=True)
+    created_at: datetime = _at()
+
+
+class StaffSession(SQLModel, table=True):
+    """A signed-in browser; the cookie holds the token, the table its SHA-256."""
+
+    __tablename__ = "staff_session"
+
+    digest: str = Field(primary_key=True, max_length=64)
+    staff: str = Field(max_length=64, index=True)
+    csrf: str = Field(max_length=64)
+    created_at: datetime = _at()
+    expires_at: datetime = _at()
+
+
+class Audit(SQLModel, table=True):
+    """Who did what; never pruned with the talk."""
+
+    __tablename__ = "audit"
+
+    id: int | None = _id()
+    staff: str = Field(max_length=64)
+    action: str = Field(max_length=40)
+    subject: str = Field(max_length=100)
+    detail: dict[str, Any] = _json()
+    at: datetime = _at(index=True)
+
+
+class Preference(SQLModel, table=True):
+    """Consent to notices, or the refusal of them, of one recipient on one channel.
+
+    ``dossier_code`` "" stands for all dossiers. The newest row counts.
+    """
+
+    __tablename__ = "preference"
+    __table_args__ = (Index("ix_preference_who", "channel", "recipient", "dossier_code"),)
+
+    id: int | None = _id()
+    channel: str = Field(max_length=20)
+    recipient: str = Field(max_length=128)
+    dossier_code: str = Field(default="", max_length=48)
+    wants: bool
+    wording: str = Field(default="", max_length=40)
+    evidence: str = Field(default="", max_length=200)
+    at: datetime = _at()
+
+
+class Heartbeat(SQLModel, table=True):
+    """Which process runs here: a second ``serve`` on one SQLite file is refused."""
+
+    __tablename__ = "heartbeat"
+
+    name: str = Field(primary_key=True, max_length=40)
+    owner: str = Field(max_length=64)
+    at: datetime = _at()
+
+
+METADATA = SQLModel.metadata

@@ -1,0 +1,1 @@
+"""Understanding what citizens type: one port, two engines (embedded, Rasa)."""

@@ -1,0 +1,167 @@
+"""The embedded engine: codes by grammar first, then intent, aspects and procedure, all in process."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from nlu.codes import find_codes, near_misses, procedure_codes
+from nlu.entries import Candidate, Entry
+from nlu.labels import Labels, evidence
+from nlu.linker import ASKING, Link, Linker
+from nlu.normalize import Prepared, prepare
+from nlu.port import Understanding
+from nlu.training_data import Example, Training, load_training
+
+# Calibration of the linker's score (logistic in score and margin) and the three zones.
+# Fitted on tests/nlu/dev.yml; see docs/decisions.
+SCORE_WEIGHT, MARGIN_WEIGHT, BIAS = 2.6, 4.0, -3.2
+ANSWER_FROM = 0.62
+OFFER_FROM = 0.06
+_SPLIT = re.compile(r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|đồng thời|ngoài ra|và|còn|rồi|luôn)\b", re.IGNORECASE)
+_PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
+_ASKING = frozenset({"ask_procedure", "due_date"})
+
+
+def probability(score: float, margin: float) -> float:
+    """How likely the first procedure is the right one, 0–1."""
+    return 1.0 / (1.0 + math.exp(-(BIAS + SCORE_WEIGHT * score + MARGIN_WEIGHT * min(margin, 0.6))))
+
+
+class EmbeddedEngine:
+    """Reads messages with models trained from the catalogue and ``nlu/training`` at start."""
+
+    name = "embedded"
+
+    def __init__(self, entries: Sequence[Entry], training: Training | None = None) -> None:
+        self.entries = [entry for entry in entries if entry.superseded_by is None] or list(entries)
+        self._by_code = {entry.code: entry for entry in entries}
+        self._successor = {entry.code: entry.superseded_by for entry in entries if entry.superseded_by}
+        self._linker = Linker(self._merged(entries))
+        self._labels = Labels(self._training(training or load_training()), self._proof)
+
+    def _merged(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Entries in force; a superseded one's names and examples lead to its successor."""
+        extra: dict[str, list[Entry]] = {}
+        for entry in entries:
+            if entry.superseded_by and entry.superseded_by in self._by_code:
+                extra.setdefault(entry.superseded_by, []).append(entry)
+        merged = []
+        for entry in self.entries:
+            olds = extra.get(entry.code, [])
+            everyday = (*entry.everyday_names, *(n for old in olds for n in (old.name, *old.everyday_names)))
+            examples = (*entry.examples, *(e for old in olds for e in old.examples))
+            merged.append(
+                Entry(entry.code, entry.name, entry.short_name, everyday, examples, entry.siblings, entry.superseded_by)
+            )
+        return merged
+
+    def _training(self, training: Training) -> Training:
+        """The labelled messages, and the catalogue's examples as messages that ask about a procedure."""
+        own = tuple(
+            Example(text, "ask_procedure") for entry in self.entries for text in (*entry.examples[:5], entry.short_name)
+        )
+        if len(self.entries) > 1500:
+            own = own[::8]
+        self._document_of = {
+            document.words: number for number, document in enumerate(self._linker.documents) if document.words
+        }
+        return Training(training.examples + own, training.patterns)
+
+    def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
+        words = prepare(example.text).words
+        links = self._linker.rank(words, 2, without=self._document_of.get(words))
+        return words, evidence(links, self._linker.known_share(words))
+
+    def _candidates(self, links: Sequence[Link]) -> tuple[Candidate, ...]:
+        if not links:
+            return ()
+        top = links[0].score
+        second = links[1].score if len(links) > 1 else 0.0
+        best = probability(top, top - second)
+        # What is left of certainty is shared out by distance from the best.
+        shares = [math.exp((link.score - top) * 5.0) for link in links[1:5]]
+        total = sum(shares) or 1.0
+        rest = [min(best, (1.0 - best) * share / total) for share in shares]
+        return tuple(
+            Candidate(entry.code, entry.name, round(score, 4))
+            for link, score in zip(links, [best, *rest], strict=False)
+            for entry in (self._linker.entries[link.index],)
+        )
+
+    def _several(self, prepared: Prepared, first: Sequence[Link]) -> tuple[str, ...]:
+        """The procedures asked about in one message, in the order of the text."""
+        parts = [part for part in _SPLIT.split(prepared.text) if part and len(part.split()) >= 2]
+        if len(parts) < 2 or len(prepared.words) < 6:
+            return ()
+        found: list[str] = []
+        allowed = {link.index for link in first[:4]}
+        for part in parts[:12]:
+            words = prepare(part).words
+            links = self._linker.rank(words, 2)
+            if not links or links[0].index not in allowed:
+                continue
+            margin = links[0].score - (links[1].score if len(links) > 1 else 0.0)
+            if probability(links[0].score, margin) >= ANSWER_FROM and links[0].named > 0.3:
+                code = self._linker.entries[links[0].index].code
+                if code not in found:
+                    found.append(code)
+        return tuple(found) if len(found) > 1 else ()
+
+    def parse(self, text: str) -> Understanding:
+        """Reads one message alone, without memory."""
+        hits = tuple(hit.code for hit in find_codes(text))
+        near = near_misses(text) if not hits else ()
+        prepared = prepare(text)
+        words = prepared.words
+        if not any(character.isalnum() for character in prepared.text):
+            return Understanding(text, "out_of_scope", 1.0, dossier_codes=hits, near_codes=near)
+        found = self._labels.patterns.found(prepared.folded)
+        links = self._linker.rank(words)
+        known = self._linker.known_share(words)
+        named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
+        content = sum(word not in ASKING and not word.isdigit() for word in words)
+        if hits:
+            return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
+        if named:
+            return self._named(text, named, known)
+        intent, confidence = self._labels.intent(words, found, evidence(links, known))
+        if near and intent not in {"human", "complaint", "unsubscribe"}:
+            intent, confidence = "dossier_status", 0.7
+        if intent not in _ASKING:
+            return Understanding(text, intent, confidence, near_codes=near, known_share=known)
+        aspects = self._labels.aspects(words, found) if intent == "ask_procedure" else ()
+        candidates = self._candidates(links)
+        procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
+        if not procedures and candidates and candidates[0].score >= ANSWER_FROM:
+            procedures = (candidates[0].code,)
+        return Understanding(
+            text,
+            intent,
+            confidence,
+            aspects,
+            procedures[0] if procedures else None,
+            procedures,
+            candidates,
+            near_codes=near,
+            known_share=known,
+            content_words=content,
+        )
+
+    def _named(self, text: str, codes: Sequence[str], known: float) -> Understanding:
+        """A message that names procedures by code: what is left of it says what is asked."""
+        codes = tuple(dict.fromkeys(codes))
+        rest = prepare(_PROCEDURE_CODE.sub(" ", text))
+        aspects: tuple[str, ...] = ("overview",)
+        if rest.words:
+            aspects = self._labels.aspects(rest.words, self._labels.patterns.found(rest.folded))
+        candidates = tuple(Candidate(code, self._by_code[code].name, 1.0) for code in codes[:5])
+        return Understanding(text, "ask_procedure", 1.0, aspects, codes[0], codes, candidates, known_share=known)
+
+    def choose(self, text: str, codes: tuple[str, ...]) -> tuple[Candidate, ...]:
+        """Ranks the given procedures by how well a message picks one of them out."""
+        words = prepare(text).words
+        ranked = {self._linker.entries[link.index].code: link for link in self._linker.rank(words, limit=400)}
+        links = sorted((ranked[code] for code in codes if code in ranked), key=lambda link: -link.score)
+        return self._candidates(links)

@@ -1,0 +1,89 @@
+"""Reads training content: Rasa NLU YAML under ``nlu/training``.
+
+An intent may carry aspects after it, joined by ``+``: ``ask_procedure+documents+fee``
+(Rasa's own way of writing several intents in one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from nlu.port import ASPECTS, INTENTS
+
+TRAINING = Path(__file__).parent / "training"
+_ENTITY = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})")
+
+
+class TrainingDataError(ValueError):
+    """A training file is wrong; the message names file, entry and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled message."""
+
+    text: str
+    intent: str
+    aspects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """All training content: labelled messages, and patterns over folded text by name."""
+
+    examples: tuple[Example, ...]
+    patterns: dict[str, tuple[str, ...]]
+
+
+def _lines(block: object, where: str) -> Iterator[str]:
+    if not isinstance(block, str):
+        raise TrainingDataError(f"{where}: examples cần dạng '|' với mỗi dòng bắt đầu bằng '- '")
+    for line in block.splitlines():
+        if line.strip():
+            if not line.startswith("- "):
+                raise TrainingDataError(f"{where}: dòng {line!r} phải bắt đầu bằng '- '")
+            yield line[2:].strip()
+
+
+def _label(label: str, where: str) -> tuple[str, tuple[str, ...]]:
+    intent, *aspects = label.split("+")
+    if intent not in INTENTS:
+        raise TrainingDataError(f"{where}: không có ý định '{intent}'; cần một trong {', '.join(INTENTS)}")
+    for aspect in aspects:
+        if aspect not in ASPECTS:
+            raise TrainingDataError(f"{where}: không có khía cạnh '{aspect}'; cần một trong {', '.join(ASPECTS)}")
+    return intent, tuple(aspect for aspect in ASPECTS if aspect in aspects)
+
+
+def load_training(directory: Path = TRAINING) -> Training:
+    """Reads all ``*.yml`` of a directory.
+
+    Raises:
+        TrainingDataError: a file is no Rasa NLU YAML or names an unknown label.
+    """
+    examples: list[Example] = []
+    patterns: dict[str, list[str]] = {}
+    for path in sorted(directory.glob("*.yml")):
+        try:
+            data = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        except yaml.YAMLError as error:
+            raise TrainingDataError(f"{path.name}: YAML sai: {error}") from error
+        if not isinstance(data, dict) or not isinstance(data.get("nlu"), list):
+            raise TrainingDataError(f"{path.name}: cần khóa 'nlu' với một danh sách")
+        for number, item in enumerate(data["nlu"], 1):
+            where = f"{path.name}, mục {number}"
+            if "intent" in item:
+                intent, aspects = _label(item["intent"], where)
+                examples += [
+                    Example(_ENTITY.sub(r"\1", line), intent, aspects) for line in _lines(item.get("examples"), where)
+                ]
+            elif "regex" in item:
+                patterns.setdefault(item["regex"], []).extend(_lines(item.get("examples"), where))
+            else:
+                raise TrainingDataError(f"{where}: cần 'intent' hoặc 'regex'")
+    return Training(tuple(examples), {name: tuple(lines) for name, lines in patterns.items()})

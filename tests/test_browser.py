@@ -1,0 +1,126 @@
+"""The whole road in a real browser: chat → dossier status → staff page → SMS in the phone simulator."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
+]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The service as ``make run`` starts it, on a free port: its address and the demo password."""
+    environment = {
+        **os.environ,
+        "MOTCUA_DEMO": "1",
+        "MOTCUA_VAR_DIR": str(tmp_path / "var"),
+        "PORT": "0",
+        "MOTCUA_NOTICE_DELAY_MINUTES": "0",
+        "MOTCUA_NOTICE_FROM_HOUR": "0",
+        "MOTCUA_NOTICE_TO_HOUR": "24",
+    }
+    command = [sys.executable, "-m", "bot"]
+    subprocess.run([*command, "db", "upgrade"], env=environment, cwd=ROOT, check=True, capture_output=True)
+    log = (tmp_path / "serve.log").open("w+")
+    process = subprocess.Popen(
+        [*command, "serve"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+    )
+    try:
+        printed = ""
+        for line in process.stdout or ():
+            printed += line
+            if "Ctrl+C" in line:
+                break
+        address = re.search(r"http://127\.0\.0\.1:\d+", printed)
+        password = re.search(r"mật khẩu: (\S+)\)", printed)
+        assert address, (tmp_path / "serve.log").read_text()
+        assert password
+        yield address[0], password[1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+        log.close()
+
+
+def test_chat_to_sms(office: tuple[str, str]) -> None:
+    base, password = office
+    shots = ROOT / "artifacts"
+    shots.mkdir(exist_ok=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": 412, "height": 860}, locale="vi-VN")
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+
+        page.goto(base)
+        expect(page.get_by_role("heading", level=1)).to_contain_text("xã Châu Thành")
+        page.get_by_label("Câu hỏi của ông/bà").fill("làm giấy khai sinh cho con cần gì")
+        page.get_by_role("button", name="Gửi").click()
+        expect(page.get_by_text("Giấy chứng sinh").first).to_be_visible()
+        page.get_by_role("button", name="Lệ phí").last.click()
+        expect(page.get_by_text("8.000 đồng/bản")).to_be_visible()
+        page.screenshot(path=shots / "chat.png")
+        page.get_by_label("Câu hỏi của ông/bà").fill("h30 99 01 261116 0002 tới đâu rồi")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("đang xử lý").last).to_be_visible()
+
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto(f"{base}/staff")
+        page.get_by_label("Tên đăng nhập").fill("canbo")
+        page.get_by_label("Mật khẩu").fill(password)
+        page.get_by_role("button", name="Đăng nhập").click()
+        row = page.get_by_role("row").filter(has_text="H30.99.01-261116-0002")
+        row.get_by_role("combobox").select_option("9")
+        row.get_by_role("button", name="Chuyển").click()
+        expect(page.get_by_role("status")).to_contain_text("H30.99.01-261116-0002")
+        page.screenshot(path=shots / "staff.png")
+
+        page.goto(f"{base}/simulator")
+        message = page.get_by_text("H30.99.01-261116-0002")
+        for _ in range(20):
+            if message.count():
+                break
+            page.wait_for_timeout(500)
+            page.reload()
+        expect(message).to_have_count(1)
+        expect(message).to_contain_text("nhan ket qua")
+        page.screenshot(path=shots / "sms.png")
+
+        page.goto(base)
+        page.get_by_label("Câu hỏi của ông/bà").fill("H30.99.01-261116-0002")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("đã xử lý xong").last).to_be_visible()
+        assert problems == []
+        browser.close()
+
+
+def test_without_script(office: tuple[str, str]) -> None:
+    base, _password = office
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_context(java_script_enabled=False).new_page()
+        page.goto(base)
+        page.get_by_label("Câu hỏi của ông/bà").fill("lam giay khai sinh can gi")
+        page.get_by_role("button", name="Gửi").click()
+        expect(page.get_by_text("Giấy chứng sinh").first).to_be_visible()
+        browser.close()
