@@ -125,10 +125,14 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
         text, sections = compose(told, aspects, context.desk, brief=not whole)
         last = position == len(codes[:3]) - 1
         replies += wording.answer_replies(told, text, sections, aspects, with_buttons=last)
+    # Offered on "không phải": what the message may have meant else, then what is easily taken for the answer.
+    near = [c.code for c in understanding.candidates if c.score >= OFFER_FROM]
+    near += [sibling.code for code in codes for sibling in context.desk.catalog.procedures[code].siblings]
+    near += [c.code for c in understanding.candidates]
     alternatives = tuple(
-        Choice(c.code, procedure.short_name)
-        for c in understanding.candidates
-        if c.code not in codes and c.score >= OFFER_FROM and (procedure := context.desk.catalog.get(c.code))
+        Choice(code, found.short_name)
+        for code in dict.fromkeys(near)
+        if code not in codes and (found := context.desk.catalog.get(code))
     )[:MAX_OFFERED]
     remembered = replace(
         _settled(memory),
