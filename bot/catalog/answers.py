@@ -190,7 +190,7 @@ def _where(procedure: Procedure, desk: Desk) -> list[str]:
     if where.decided_by and where.decided_by not in where.filed_at:
         lines.append(_T["decided_by"].format(place=where.decided_by))
     if procedure.channels:
-        lines.append(_T["channels_line"].format(channels=", ".join(_T["channels"][c] for c in procedure.channels)))
+        lines.append(_T["channels_line"].format(channels=", ".join(_T["ways"][c] for c in procedure.channels)))
     return lines
 
 

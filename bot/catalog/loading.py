@@ -13,7 +13,18 @@ from pydantic import BaseModel, ValidationError
 from bot.catalog.schema import FieldInfo, Procedure
 
 T = TypeVar("T", bound=BaseModel)
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Leaves dates as text: the schema checks them and can say in which line a day does not exist."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the name and form that PyYAML reads
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in _Base.yaml_implicit_resolvers.items()
+    }
+
+
 FIELDS_FILE = "fields.yml"
 LOCAL_DIR = "local"
 MAX_FILE_BYTES = 256 * 1024
