@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, timedelta
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from telegram import Bot, Update
 
 log = logging.getLogger("motcua.telegram")
+# The library's own switch to the type that its next major version gives for ``retry_after``.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 CHANNEL = "telegram"
 UPDATES = ["message", "callback_query"]
 MAX_TEXT = 4096
