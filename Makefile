@@ -52,3 +52,9 @@ lock:
 		pyproject.toml --extra build -o requirements.lock
 	uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q \
 		pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+
+soak: .venv/.developing
+	@for i in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -n 2 tests/storage/test_crash.py tests/notices/test_sending.py tests/notices/test_notices_command.py || exit 1; done
+
+rasa rasa-test:
+	@echo "Chưa có: việc của issue «Rasa». nlu/rasa.py và config.yml đã sẵn; máy chủ Rasa chạy trong môi trường riêng."; exit 2
