@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 from bot.conversation.wording import T
 from nlu.normalize import clean, fold
@@ -18,13 +24,26 @@ _DISTRICTS = ("chau thanh", "chau thanh a", "phung hiep", "vi thuy", "long my", 
 _UNITS = {"tt": "thi tran", "tt.": "thi tran", "p.": "phuong"}
 
 
+@cache
+def _converter() -> Callable[[str], Any]:
+    """The address converter of underthesea (``convert_address``), loaded when first asked for.
+
+    The package's own ``__init__`` imports every pipeline (60 MB more, none of it used here), so only
+    its address part is loaded, below an empty parent, unless the package is there already.
+    """
+    spec = importlib.util.find_spec("underthesea")
+    if spec is not None and "underthesea" not in sys.modules:
+        sys.modules["underthesea"] = importlib.util.module_from_spec(spec)
+    convert: Callable[[str], Any] = importlib.import_module("underthesea.address").convert_address
+    return convert
+
+
 def place_text(text: str) -> str | None:
     """What an old commune, ward, township or province named in a text is called now; None where none is read.
 
     A province may be left out: the three that became Cần Thơ are tried.
     """
-    from underthesea.address import convert_address  # noqa: PLC0415 - loads 5 MB of names, only when asked
-
+    convert_address = _converter()
     cleaned = clean(text)
     folded = fold(cleaned)
     if len(folded) != len(cleaned):  # positions must agree to quote the name as typed
