@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nlu.entries import Entry
 from nlu.normalize import prepare, sound
@@ -43,8 +44,11 @@ _SOUND_PAIR = 0.55
 _EPOCHS = 4
 
 
-def features(words: Sequence[str]) -> dict[str, float]:
-    """The features of folded words with their weights (each counted once)."""
+def features(words: Sequence[str], kept: Collection[str] = ()) -> dict[str, float]:
+    """The features of folded words with their weights (each counted once).
+
+    ``kept`` are pairs that count although both words are stop words: names like "sổ đỏ".
+    """
     found: dict[str, float] = {}
     sounds = [sound(word) for word in words]
     previous = previous_sound = ""
@@ -53,7 +57,7 @@ def features(words: Sequence[str]) -> dict[str, float]:
         if not stop:
             found[word] = 1.0
             found["~" + heard] = _SOUND_WORD
-        if previous and not (stop and previous in STOP):
+        if previous and (not (stop and previous in STOP) or f"{previous} {word}" in kept):
             found[previous + " " + word] = _PAIR
             found["~" + previous_sound + " " + heard] = _SOUND_PAIR
         previous, previous_sound = word, heard
@@ -113,7 +117,13 @@ class Linker:
         self._learn()
 
     def _index(self) -> None:
-        vectors = [features(document.words) for document in self.documents]
+        self._kept = frozenset(
+            f"{one} {two}"
+            for document in self.documents
+            if document.kind == "everyday" and all(word in STOP for word in document.words)
+            for one, two in pairwise(document.words)
+        )
+        vectors = [features(document.words, self._kept) for document in self.documents]
         owners_with: dict[str, set[int]] = defaultdict(set)
         for owner, vector in zip(self._owners, vectors, strict=True):
             for feature in vector:
@@ -213,7 +223,7 @@ class Linker:
 
     def vector(self, words: Sequence[str]) -> dict[str, float]:
         """The unit vector of a message over the index' features."""
-        weighted = {f: w * self._idf.get(f, 0.0) for f, w in features(words).items()}
+        weighted = {f: w * self._idf.get(f, 0.0) for f, w in features(words, self._kept).items()}
         known = {f: w for f, w in weighted.items() if w}
         norm = math.sqrt(sum(w * w for w in known.values())) or 1.0
         return {f: w / norm for f, w in known.items()}
@@ -221,7 +231,7 @@ class Linker:
     def known_share(self, words: Sequence[str]) -> float:
         """How much of what was said occurs in the catalogue at all, 0–1 (by weight)."""
         whole, known = 0.0, 0.0
-        for feature, weight in features(words).items():
+        for feature, weight in features(words, self._kept).items():
             if not feature.startswith("~"):
                 idf = self._idf.get(feature)
                 whole += weight * (self._default_idf if idf is None else idf)
