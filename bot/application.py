@@ -15,6 +15,7 @@ from bot.clock import local, utc_now
 from bot.conversation.talk import Talk
 from bot.errors import BadInputError
 from bot.settings import Engine, Settings
+from nlu.cache import ModelCache
 from nlu.embedded import EmbeddedEngine
 from nlu.port import NluEngine
 from nlu.training_data import TrainingDataError
@@ -41,7 +42,7 @@ def open_engine(settings: Settings, desk: Desk, engine: Engine | None = None) ->
         BadInputError: the training content is wrong.
     """
     try:
-        embedded = EmbeddedEngine(desk.catalog.entries())
+        embedded = EmbeddedEngine(desk.catalog.entries(), cache=ModelCache(settings.var_dir / "models"))
     except TrainingDataError as error:
         raise BadInputError(f"nlu/training: {error}") from error
     if (engine or settings.engine) is Engine.RASA:

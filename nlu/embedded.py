@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from nlu.cache import ModelCache
 from nlu.codes import find_codes, near_misses, procedure_codes
 from nlu.entries import Candidate, Entry
 from nlu.labels import Labels, evidence
@@ -34,12 +35,20 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, entries: Sequence[Entry], training: Training | None = None) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], training: Training | None = None, cache: ModelCache | None = None
+    ) -> None:
+        """Trains on a catalogue and the labelled messages; what takes long is kept in ``cache``."""
+        training = training or load_training()
         self.entries = [entry for entry in entries if entry.superseded_by is None] or list(entries)
         self._by_code = {entry.code: entry for entry in entries}
         self._successor = {entry.code: entry.superseded_by for entry in entries if entry.superseded_by}
-        self._linker = Linker(self._merged(entries))
-        self._labels = Labels(self._training(training or load_training()), self._proof)
+        kept = cache.load(entries, training) if cache else None
+        self._linker = Linker(self._merged(entries), learned=kept.learned if kept else None)
+        self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
+        self._labels = Labels(self._training(training), self._proof)
+        if cache and kept is None:
+            cache.save(entries, training, self._linker.learned, self._proofs)
 
     def _merged(self, entries: Sequence[Entry]) -> list[Entry]:
         """Entries in force; a superseded one's names and examples lead to its successor."""
@@ -71,8 +80,11 @@ class EmbeddedEngine:
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
         words = prepare(example.text).words
-        links = self._linker.rank(words, 2, without=self._document_of.get(words))
-        return words, evidence(links, self._linker.known_share(words))
+        key = " ".join(words)
+        if key not in self._proofs:
+            links = self._linker.rank(words, 2, without=self._document_of.get(words))
+            self._proofs[key] = evidence(links, self._linker.known_share(words))
+        return words, self._proofs[key]
 
     def _candidates(self, links: Sequence[Link]) -> tuple[Candidate, ...]:
         if not links:

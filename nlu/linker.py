@@ -106,15 +106,22 @@ def documents_of(entries: Sequence[Entry]) -> list[Document]:
 class Linker:
     """The index over a catalogue; build once, ask often (thread-safe after building)."""
 
-    def __init__(self, entries: Sequence[Entry], documents: Sequence[Document] | None = None) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        documents: Sequence[Document] | None = None,
+        learned: Mapping[str, Mapping[int, float]] | None = None,
+    ) -> None:
+        """Indexes all names and examples; learns the decisive words unless they are given (from a cache)."""
         self.entries = list(entries)
         self.documents = list(documents_of(entries) if documents is None else documents)
         self._by_feature: dict[str, list[tuple[int, float]]] = {}
         self._idf: dict[str, float] = {}
         self._owners = [document.owner for document in self.documents]
         self._index()
-        self._learned: dict[str, dict[int, float]] = {}
-        self._learn()
+        self.learned: Mapping[str, Mapping[int, float]] = learned if learned is not None else {}
+        if learned is None:
+            self._learn()
 
     def _index(self) -> None:
         self._kept = frozenset(
@@ -164,7 +171,7 @@ class Linker:
             shuffle.shuffle(order)
             for number in order:
                 self._update(weights, number, rivals[number])
-        self._learned = {f: {o: w for o, w in by.items() if abs(w) > 1e-3} for f, by in weights.items()}
+        self.learned = {f: {o: w for o, w in by.items() if abs(w) > 1e-3} for f, by in weights.items()}
 
     def _rivals(self, number: int) -> list[int]:
         scores = self._class_scores(self._vectors[number])
@@ -256,10 +263,14 @@ class Linker:
         nearest, second = self._nearest(close)
         named = self._named(close, unit)
         together = self._class_scores(unit)
+        decisive: dict[int, float] = defaultdict(float)
+        for feature, weight in unit.items():
+            for owner, other_weight in self.learned.get(feature, {}).items():
+                decisive[owner] += weight * other_weight
         links = []
         for owner, near in nearest.items():
             whole = together.get(owner, 0.0)
-            learned = sum(self._learned[f].get(owner, 0.0) * w for f, w in unit.items() if f in self._learned)
+            learned = decisive.get(owner, 0.0)
             score = near + 0.35 * second.get(owner, 0.0) + 0.6 * whole + 0.35 * named.get(owner, 0.0) + 0.6 * learned
             links.append(Link(owner, score, near, whole, named.get(owner, 0.0), learned))
         links.sort(key=lambda link: -link.score)
