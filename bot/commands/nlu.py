@@ -46,8 +46,8 @@ def _object(line: str, needed: Mapping[str, type]) -> tuple[dict[str, Any] | Non
         found = json.loads(line[:MAX_LINE])
     except json.JSONDecodeError as error:
         return None, None, f"không phải JSON: {error.msg} (cột {error.colno})"
-    except RecursionError:
-        return None, None, "JSON lồng quá sâu"
+    except (RecursionError, ValueError) as error:
+        return None, None, "JSON lồng quá sâu" if isinstance(error, RecursionError) else "không phải JSON: số quá dài"
     if not isinstance(found, dict):
         return None, None, "cần một đối tượng JSON"
     identity = found.get("id")
