@@ -44,7 +44,7 @@ TEENCODE: dict[str, str] = {
     "lm": "lam", "lms": "lam sao", "ls": "lam sao", "lsao": "lam sao", "nao": "nao", "s": "sao",
     "cx": "cung", "vs": "voi", "voi": "voi", "ms": "moi", "mk": "minh", "mik": "minh", "mn": "moi nguoi",
     "ng": "nguoi", "ngta": "nguoi ta", "nk": "nhung", "ntnao": "nhu the nao",
-    "bit": "biet", "bik": "biet", "bt": "biet", "r": "roi", "ròi": "roi", "rui": "roi", "oy": "roi",
+    "bit": "biet", "bik": "biet", "bt": "biet", "r": "roi", "ròi": "roi", "oy": "roi",
     "thui": "thoi", "hum": "hom", "mún": "muon", "mun": "muon", "wa": "qua", "wá": "qua", "wê": "que",
     "ad": "ad", "adm": "ad", "admin": "ad", "sh": "so hong", "sd": "so do", "tg": "thoi gian",
     "gt": "giay to", "gtờ": "giay to", "hs": "ho so", "hso": "ho so", "tt": "thu tuc", "ttuc": "thu tuc",
@@ -66,7 +66,7 @@ DIALECT: dict[str, str] = {
     "nghen": "nhe", "nghe": "nghe", "nha": "nhe", "hen": "nhe", "dùm": "giup", "giùm": "giup", "dum": "giup",
     "gium": "giup", "bi": "bay", "chừng": "khoang", "kiếng": "kinh", "đặng": "de", "mắc": "mac", "hun": "hon",
     "lộn": "sai", "trật": "sai", "bịnh": "benh", "benh": "benh", "nhơn": "nhan", "chánh": "chinh", "hột": "hat",
-    "dợ": "vo", "chưn": "chan", "hôn": "hon", "cưới": "cuoi", "tía": "cha", "thầy": "thay", "bố": "cha",
+    "dợ": "vo", "chưn": "chan", "hôn": "hon", "cưới": "cuoi", "tía": "cha", "thầy": "thay",
     "kêu": "goi", "biểu": "bao", "chi": "chi", "dzậy": "vay", "vầy": "vay", "zầy": "vay", "hả": "ha", "hở": "ha",
     "dzị": "vay", "dụ": "viec", "nầy": "nay", "mè": "ma", "zô": "vao", "dô": "vao", "vô": "vao",
 }  # fmt: skip
