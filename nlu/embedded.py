@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from nlu.cache import ModelCache
 from nlu.codes import find_codes, near_misses, procedure_codes
 from nlu.entries import Candidate, Entry
+from nlu.features import ASKING
 from nlu.labels import Labels, evidence
-from nlu.linker import ASKING, Link, Linker
+from nlu.linker import Link, Linker
 from nlu.normalize import Prepared, prepare
 from nlu.port import Understanding
 from nlu.training_data import Example, Training, load_training
@@ -44,15 +45,19 @@ class EmbeddedEngine:
         self._by_code = {entry.code: entry for entry in entries}
         self._successor = {entry.code: entry.superseded_by for entry in entries if entry.superseded_by}
         kept = cache.load(entries, training) if cache else None
-        self._linker = Linker(self._merged(entries), learned=kept.learned if kept else None)
+        self._linker = Linker(self._merged(entries, training), model=kept.model if kept else None)
         self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
         self._labels = Labels(self._training(training), self._proof)
-        if cache and kept is None:
-            cache.save(entries, training, self._linker.learned, self._proofs)
+        if cache and kept is None and self._linker.model:
+            cache.save(entries, training, self._linker.model, self._proofs)
 
-    def _merged(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Entries in force; a superseded one's names and examples lead to its successor."""
+    def _merged(self, entries: Sequence[Entry], training: Training) -> list[Entry]:
+        """Entries in force with the training questions; a superseded one's names and examples lead to its successor."""
         extra: dict[str, list[Entry]] = {}
+        asked: dict[str, list[str]] = {}
+        for example in training.examples:
+            if example.procedure:
+                asked.setdefault(self._successor.get(example.procedure) or example.procedure, []).append(example.text)
         for entry in entries:
             if entry.superseded_by and entry.superseded_by in self._by_code:
                 extra.setdefault(entry.superseded_by, []).append(entry)
@@ -60,7 +65,7 @@ class EmbeddedEngine:
         for entry in self.entries:
             olds = extra.get(entry.code, [])
             everyday = (*entry.everyday_names, *(n for old in olds for n in (old.name, *old.everyday_names)))
-            examples = (*entry.examples, *(e for old in olds for e in old.examples))
+            examples = (*entry.examples, *(e for old in olds for e in old.examples), *asked.get(entry.code, ()))
             merged.append(
                 Entry(entry.code, entry.name, entry.short_name, everyday, examples, entry.siblings, entry.superseded_by)
             )

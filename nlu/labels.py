@@ -61,8 +61,8 @@ def evidence(links: Sequence[Link], known: float) -> list[str]:
     ]
 
 
-def _classifier(features: int) -> TextClassifier:
-    return TextClassifier(max_features=features, ngram_range=(1, 1), min_df=1, max_df=1.0, c=1.0, max_iter=400)
+def _classifier() -> TextClassifier:
+    return TextClassifier(max_features=60_000, ngram_range=(1, 1), min_df=1, max_df=1.0, c=1.0, max_iter=400)
 
 
 class Labels:
@@ -80,14 +80,14 @@ class Labels:
             line = tokens(words, self.patterns.found(" ".join(words)))
             texts.append(" ".join([*line, *proof]))
             plain.append((" ".join(line), example))
-        self._intent = _classifier(40_000)
+        self._intent = _classifier()
         self._intent.fit(texts, [example.intent for _, example in plain])
         asked = [(line, example) for line, example in plain if example.intent == "ask_procedure" and example.aspects]
         self._aspects: dict[str, TextClassifier] = {}
         for aspect in _EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
-                self._aspects[aspect] = _classifier(20_000)
+                self._aspects[aspect] = _classifier()
                 self._aspects[aspect].fit([line for line, _ in asked], labels)
 
     def intent(self, words: Sequence[str], found: Sequence[str], proof: Sequence[str]) -> tuple[str, float]:

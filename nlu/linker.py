@@ -1,67 +1,31 @@
-"""Linking a message to a procedure: retrieval over names and examples plus learned decisive words.
+"""Linking a message to a procedure: retrieval over names and examples, plus a linear model of decisive words.
 
-A message becomes features (folded words, word pairs, and the sounds of both).
-Each name and example of a procedure is a document over the same features. Of
-every procedure four figures are taken: how close its nearest document is, how
-close all of them together are, how much of one of its names is there, and what
-a linear model trained on the documents says (the decisive words that tell
-siblings apart). They are added up; see docs/decisions for what else was tried.
+Of every procedure three figures are taken: how close its nearest name or example
+is, how much of one of its names is there, and what a linear model trained on all
+of them says (the decisive words that tell siblings apart). Their weighted sum is
+the score; the weights were fitted by cross-validation, see docs/decisions.
 """
 
 from __future__ import annotations
 
 import math
-import random
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from nlu.entries import Entry
-from nlu.normalize import prepare, sound
+from nlu.features import STOP, features, grams
+from nlu.linear import Floats, LinearModel
+from nlu.normalize import prepare
 
-# Words that say nothing about which procedure is meant; pairs of two of them are left out too.
-STOP = frozenset(
-    """
-    a ah ad oi da vay nhe ha nhi em anh chi minh toi chau con co chu bac ban nha thi ma la o va voi cho cua de
-    duoc khong can gi nao sao the nay do kia day roi chua bao nhieu lau may ngay tien phi le xin hoi muon biet
-    giup di den ve ra vao lai cung rang nhu khi neu hay hoac tai bi mot cac nhung nguoi ai dau lam phai thu tuc
-    ho so giay to gom vui long cam on chao alo ben ay luon het moi mat bay gio hien ua uh dung
-    """.split()
-)
-# Words of how, how much, where and when: with STOP, all that a question without a subject is made of.
-ASKING = STOP | frozenset(
-    """
-    nop truc tuyen online mang mau don to khai doi cho noi co quan huong dan buoc quy trinh dieu kien doi tuong ket
-    qua nhan luat nghi dinh thong tu can cu phap ly van phai mat ton dong gia mien ban loai thieu mang theo chuan
-    thoi han gian truoc sau nua them het xong sang chieu mai hom nay thu tuan thang nam tuoi vneid app dau lam thi
-    luon duoc hong ha ua u con cai viec vu tu dong khoan giam
-    """.split()
-)
-_PAIR = 1.25
-_SOUND_WORD = 0.3
-_SOUND_PAIR = 0.55
-_EPOCHS = 4
-
-
-def features(words: Sequence[str], kept: Collection[str] = ()) -> dict[str, float]:
-    """The features of folded words with their weights (each counted once).
-
-    ``kept`` are pairs that count although both words are stop words: names like "sổ đỏ".
-    """
-    found: dict[str, float] = {}
-    sounds = [sound(word) for word in words]
-    previous = previous_sound = ""
-    for word, heard in zip(words, sounds, strict=True):
-        stop = word in STOP
-        if not stop:
-            found[word] = 1.0
-            found["~" + heard] = _SOUND_WORD
-        if previous and (not (stop and previous in STOP) or f"{previous} {word}" in kept):
-            found[previous + " " + word] = _PAIR
-            found["~" + previous_sound + " " + heard] = _SOUND_PAIR
-        previous, previous_sound = word, heard
-    return found
+NEAR, NAMED, LEARNED = 1.0, 0.35, 1.0
+LEARN_UP_TO = 1500  # procedures; a catalogue of names only has nothing to learn from
+_LONG_NAME = 8.0  # norm of a name from which on its share counts in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +39,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One procedure with its raw score and the parts it is made of."""
+    """One procedure with its score and the parts it is made of."""
 
     index: int
     score: float
     nearest: float
-    together: float
     named: float
     learned: float
 
 
 def documents_of(entries: Sequence[Entry]) -> list[Document]:
-    """All names and examples, folded; repeats within a procedure once."""
+    """All names and examples, folded, in the order of the entries; repeats within a procedure once."""
     documents = []
     for owner, entry in enumerate(entries):
         seen: set[tuple[str, ...]] = set()
@@ -110,18 +73,17 @@ class Linker:
         self,
         entries: Sequence[Entry],
         documents: Sequence[Document] | None = None,
-        learned: Mapping[str, Mapping[int, float]] | None = None,
+        model: LinearModel | None = None,
     ) -> None:
-        """Indexes all names and examples; learns the decisive words unless they are given (from a cache)."""
+        """Indexes all names and examples; trains the linear model unless it is given (from a cache)."""
         self.entries = list(entries)
         self.documents = list(documents_of(entries) if documents is None else documents)
-        self._by_feature: dict[str, list[tuple[int, float]]] = {}
-        self._idf: dict[str, float] = {}
-        self._owners = [document.owner for document in self.documents]
         self._index()
-        self.learned: Mapping[str, Mapping[int, float]] = learned if learned is not None else {}
-        if learned is None:
-            self._learn()
+        if model is None and len(self.entries) <= LEARN_UP_TO:
+            lines = [" ".join(self._tokens(document.words)) for document in self.documents]
+            model = LinearModel.trained(lines, [f"{document.owner:05}" for document in self.documents])
+        self.model = model
+        self._rows = np.array([int(label) for label in model.classes]) if model else None
 
     def _index(self) -> None:
         self._kept = frozenset(
@@ -132,108 +94,31 @@ class Linker:
         )
         vectors = [features(document.words, self._kept) for document in self.documents]
         owners_with: dict[str, set[int]] = defaultdict(set)
-        for owner, vector in zip(self._owners, vectors, strict=True):
+        for document, vector in zip(self.documents, vectors, strict=True):
             for feature in vector:
-                owners_with[feature].add(owner)
+                owners_with[feature].add(document.owner)
         total = max(len(self.entries), 2)
         self._idf = {f: math.log(1 + (total - len(o) + 0.5) / (len(o) + 0.5)) for f, o in owners_with.items()}
         self._default_idf = math.log(1 + total / 0.5)
-        postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        together: list[dict[str, float]] = [defaultdict(float) for _ in self.entries]
-        self._weight: list[float] = []  # of all words, for the share of a name that is there
-        self._vectors: list[dict[str, float]] = []
+        postings: dict[str, tuple[list[int], list[float]]] = {feature: ([], []) for feature in self._idf}
+        strengths = []
         for number, (document, vector) in enumerate(zip(self.documents, vectors, strict=True)):
-            weighted = {f: w * self._idf[f] for f, w in vector.items()}
-            norm = math.sqrt(sum(w * w for w in weighted.values())) or 1.0
-            unit = {f: w / norm for f, w in weighted.items()}
-            self._vectors.append(unit)
-            self._weight.append(norm)
-            for feature, weight in unit.items():
-                postings[feature].append((number, weight))
-            for feature, weight in unit.items():
-                together[document.owner][feature] += weight
-        self._by_feature = dict(postings)
-        self._together: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        for owner, counter in enumerate(together):
-            norm = math.sqrt(sum(w * w for w in counter.values())) or 1.0
-            for feature, weight in counter.items():
-                self._together[feature].append((owner, weight / norm))
+            norm = math.sqrt(sum((w * self._idf[f]) ** 2 for f, w in vector.items())) or 1.0
+            for feature, weight in vector.items():
+                numbers, weights = postings[feature]
+                numbers.append(number)
+                weights.append(weight * self._idf[feature] / norm)
+            strengths.append(0.0 if document.kind == "example" else min(1.0, norm / _LONG_NAME))
+        self._postings = {
+            feature: (np.array(numbers, np.int32), np.array(weights, np.float32))
+            for feature, (numbers, weights) in postings.items()
+        }
+        self._strengths = np.array(strengths, np.float32)
+        owners = np.array([document.owner for document in self.documents])
+        self._starts = np.searchsorted(owners, np.arange(len(self.entries)))
 
-    def _learn(self) -> None:
-        """Passive-aggressive updates against the strongest wrong procedures, averaged over epochs."""
-        if len(self.entries) > 1500:
-            return  # names only: nothing to learn from
-        weights: dict[str, dict[int, float]] = defaultdict(dict)
-        order = list(range(len(self.documents)))
-        shuffle = random.Random(7)  # noqa: S311 - a fixed order, not a secret
-        rivals = [self._rivals(number) for number in order]
-        for _ in range(_EPOCHS):
-            shuffle.shuffle(order)
-            for number in order:
-                self._update(weights, number, rivals[number])
-        self.learned = {f: {o: w for o, w in by.items() if abs(w) > 1e-3} for f, by in weights.items()}
-
-    def _rivals(self, number: int) -> list[int]:
-        scores = self._class_scores(self._vectors[number])
-        owner = self._owners[number]
-        return [o for o, _ in sorted(scores.items(), key=lambda item: -item[1])[:9] if o != owner][:8]
-
-    def _class_scores(self, unit: Mapping[str, float]) -> dict[int, float]:
-        scores: dict[int, float] = defaultdict(float)
-        for feature, weight in unit.items():
-            posting = self._together.get(feature)
-            if posting:
-                for owner, other in posting:
-                    scores[owner] += weight * other
-        return scores
-
-    def _update(self, weights: dict[str, dict[int, float]], number: int, rivals: Iterable[int]) -> None:
-        unit = self._vectors[number]
-        owner = self._owners[number]
-        own = sum(weights[f].get(owner, 0.0) * w for f, w in unit.items())
-        for rival in rivals:
-            other = sum(weights[f].get(rival, 0.0) * w for f, w in unit.items())
-            loss = 1.0 - own + other
-            if loss > 0:
-                step = min(0.5, loss / 2.0)
-                for feature, weight in unit.items():
-                    by = weights[feature]
-                    by[owner] = by.get(owner, 0.0) + step * weight
-                    by[rival] = by.get(rival, 0.0) - step * weight
-                own += step
-
-    def _nearest(self, close: Mapping[int, float]) -> tuple[dict[int, float], dict[int, float]]:
-        """Of each procedure its nearest and second nearest document."""
-        nearest: dict[int, float] = {}
-        second: dict[int, float] = {}
-        for number, value in close.items():
-            owner = self._owners[number]
-            best = nearest.get(owner, 0.0)
-            if value > best:
-                nearest[owner], second[owner] = value, best
-            elif value > second.get(owner, 0.0):
-                second[owner] = value
-        return nearest, second
-
-    def _named(self, close: Mapping[int, float], unit: Mapping[str, float]) -> dict[int, float]:
-        """The share of one of its names that is in the message, whatever else the message says."""
-        named: dict[int, float] = {}
-        for number, value in close.items():
-            document = self.documents[number]
-            if document.kind != "example" and value > 0.1:
-                vector = self._vectors[number]
-                share = sum(vector[feature] ** 2 for feature in vector.keys() & unit.keys())
-                share *= min(1.0, self._weight[number] / 8.0)
-                if share > named.get(document.owner, 0.0):
-                    named[document.owner] = share
-        return named
-
-    def vector(self, words: Sequence[str]) -> dict[str, float]:
-        """The unit vector of a message over the index' features."""
-        weighted = {f: w * self._idf.get(f, 0.0) for f, w in features(words, self._kept).items()}
-        known = {f: w for f, w in weighted.items() if w}
-        norm = math.sqrt(sum(w * w for w in known.values())) or 1.0
-        return {f: w / norm for f, w in known.items()}
+    def _tokens(self, words: Sequence[str]) -> list[str]:
+        return [feature.replace(" ", "_") for feature in features(words, self._kept)] + grams(words)
 
     def known_share(self, words: Sequence[str]) -> float:
         """How much of what was said occurs in the catalogue at all, 0–1 (by weight)."""
@@ -245,33 +130,47 @@ class Linker:
                 known += weight * (idf or 0.0)
         return known / whole if whole else 0.0
 
+    def parts(self, words: Sequence[str], without: int | None = None) -> tuple[Floats, Floats, Floats]:
+        """For every procedure: nearest document, share of a name, what the linear model says.
+
+        Args:
+            words: folded words.
+            without: a document to leave out of the nearest (for fitting on the examples themselves).
+        """
+        weighted = {f: w * self._idf[f] for f, w in features(words, self._kept).items() if f in self._idf}
+        norm = math.sqrt(sum(w * w for w in weighted.values())) or 1.0
+        count = len(self.documents)
+        close: npt.NDArray[Any] = np.zeros(count)
+        there: npt.NDArray[Any] = np.zeros(count)
+        if weighted:
+            found = [self._postings[feature] for feature in weighted]
+            numbers = np.concatenate([numbers for numbers, _ in found])
+            weights = np.concatenate([weights for _, weights in found])
+            of_message = np.repeat(np.array(list(weighted.values())) / norm, [len(n) for n, _ in found])
+            close = np.bincount(numbers, weights * of_message, count)
+            there = np.bincount(numbers, weights * weights, count) * self._strengths
+        if without is not None:
+            close[without] = there[without] = 0.0
+        nearest = np.maximum.reduceat(close, self._starts).astype(np.float32)
+        named = np.maximum.reduceat(there, self._starts).astype(np.float32)
+        learned = np.full(len(self.entries), -1.0, np.float32)
+        if self.model is not None and self._rows is not None:
+            learned[self._rows] = self.model.scores(self._tokens(words))
+        return nearest, named, learned
+
     def rank(self, words: Sequence[str], limit: int = 8, without: int | None = None) -> list[Link]:
-        """The procedures a message may mean, best first.
+        """The procedures a message may mean, best first; [] where nothing it says is known.
 
         Args:
             words: folded words.
             limit: how many to give at most.
             without: a document to leave out (for fitting on the examples themselves).
         """
-        unit = self.vector(words)
-        close: dict[int, float] = defaultdict(float)
-        for feature, weight in unit.items():
-            for number, other in self._by_feature.get(feature, ()):
-                close[number] += weight * other
-        if without is not None:
-            close.pop(without, None)
-        nearest, second = self._nearest(close)
-        named = self._named(close, unit)
-        together = self._class_scores(unit)
-        decisive: dict[int, float] = defaultdict(float)
-        for feature, weight in unit.items():
-            for owner, other_weight in self.learned.get(feature, {}).items():
-                decisive[owner] += weight * other_weight
-        links = []
-        for owner, near in nearest.items():
-            whole = together.get(owner, 0.0)
-            learned = decisive.get(owner, 0.0)
-            score = near + 0.35 * second.get(owner, 0.0) + 0.6 * whole + 0.35 * named.get(owner, 0.0) + 0.6 * learned
-            links.append(Link(owner, score, near, whole, named.get(owner, 0.0), learned))
-        links.sort(key=lambda link: -link.score)
-        return links[:limit]
+        nearest, named, learned = self.parts(words, without)
+        score = NEAR * nearest + NAMED * named + LEARNED * learned
+        order = np.argsort(-score, kind="stable")[:limit]
+        return [
+            Link(int(i), float(score[i]), float(nearest[i]), float(named[i]), float(learned[i]))
+            for i in order
+            if nearest[i] > 0
+        ]

@@ -1,7 +1,8 @@
-"""Reads training content: Rasa NLU YAML under ``nlu/training``.
+"""Reads training content: Rasa NLU YAML under ``nlu/training`` and its subfolders.
 
-An intent may carry aspects after it, joined by ``+``: ``ask_procedure+documents+fee``
-(Rasa's own way of writing several intents in one).
+An intent may carry aspects after it, joined by ``+``, and the procedure meant after a ``/``:
+``ask_procedure+documents+fee/1.001193`` (Rasa's own ways of writing several intents in one,
+and an intent with a retrieval key).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from nlu.port import ASPECTS, INTENTS
 
 TRAINING = Path(__file__).parent / "training"
+_CODE = re.compile(r"[1-9]\.\d{6}")
 _ENTITY = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})")
 
 
@@ -25,11 +27,12 @@ class TrainingDataError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled message."""
+    """One labelled message; ``procedure`` is the code it means, where it is labelled."""
 
     text: str
     intent: str
     aspects: tuple[str, ...] = ()
+    procedure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +53,28 @@ def _lines(block: object, where: str) -> Iterator[str]:
             yield line[2:].strip()
 
 
-def _label(label: str, where: str) -> tuple[str, tuple[str, ...]]:
+def _label(label: str, where: str) -> tuple[str, tuple[str, ...], str | None]:
+    label, _, procedure = label.partition("/")
     intent, *aspects = label.split("+")
+    if procedure and not _CODE.fullmatch(procedure):
+        raise TrainingDataError(f"{where}: '{procedure}' không phải mã thủ tục, ví dụ 1.001193")
     if intent not in INTENTS:
         raise TrainingDataError(f"{where}: không có ý định '{intent}'; cần một trong {', '.join(INTENTS)}")
     for aspect in aspects:
         if aspect not in ASPECTS:
             raise TrainingDataError(f"{where}: không có khía cạnh '{aspect}'; cần một trong {', '.join(ASPECTS)}")
-    return intent, tuple(aspect for aspect in ASPECTS if aspect in aspects)
+    return intent, tuple(aspect for aspect in ASPECTS if aspect in aspects), procedure or None
 
 
 def load_training(directory: Path = TRAINING) -> Training:
-    """Reads all ``*.yml`` of a directory.
+    """Reads all ``*.yml`` of a directory and its subfolders.
 
     Raises:
         TrainingDataError: a file is no Rasa NLU YAML or names an unknown label.
     """
     examples: list[Example] = []
     patterns: dict[str, list[str]] = {}
-    for path in sorted(directory.glob("*.yml")):
+    for path in sorted(directory.rglob("*.yml")):
         try:
             data = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
         except yaml.YAMLError as error:
@@ -78,9 +84,10 @@ def load_training(directory: Path = TRAINING) -> Training:
         for number, item in enumerate(data["nlu"], 1):
             where = f"{path.name}, mục {number}"
             if "intent" in item:
-                intent, aspects = _label(item["intent"], where)
+                intent, aspects, procedure = _label(item["intent"], where)
                 examples += [
-                    Example(_ENTITY.sub(r"\1", line), intent, aspects) for line in _lines(item.get("examples"), where)
+                    Example(_ENTITY.sub(r"\1", line), intent, aspects, procedure)
+                    for line in _lines(item.get("examples"), where)
                 ]
             elif "regex" in item:
                 patterns.setdefault(item["regex"], []).extend(_lines(item.get("examples"), where))

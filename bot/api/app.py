@@ -64,10 +64,6 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY:
-            await PlainTextResponse("Yêu cầu quá lớn.", 413)(scope, receive, send)
-            return
         taken = 0
         docs = scope["path"].startswith("/api/docs")
         static = scope["path"].startswith("/static/")
@@ -91,6 +87,10 @@ class Guard:
                         message["headers"].append((name, told))
             await send(message)
 
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            await PlainTextResponse("Yêu cầu quá lớn.", 413)(scope, receive, with_headers)
+            return
         await self.app(scope, limited, with_headers)
 
 
@@ -225,6 +225,8 @@ class Background:
             await started.start()
         except Exception as error:
             self.telegram_problem = f"{type(error).__name__}"
+            with suppress(Exception):  # what had started is closed before the next try
+                await started.stop()
             raise
         self.telegram, self.telegram_problem = started, None
         log.info("Telegram đã kết nối")

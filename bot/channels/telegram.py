@@ -80,6 +80,14 @@ def keyboard(buttons: list[dict[str, str]]) -> Any:
     return InlineKeyboardMarkup(rows) if rows else None
 
 
+def cut(text: str) -> str:
+    """At most ``MAX_TEXT`` UTF-16 units, as Telegram counts, never half a character."""
+    units = text.encode("utf-16-le")
+    if len(units) <= MAX_TEXT * 2:
+        return text
+    return units[: (MAX_TEXT - 1) * 2].decode("utf-16-le", "ignore") + "…"
+
+
 class Telegram:
     """The running bot: takes updates in, sends outbox rows out."""
 
@@ -160,7 +168,7 @@ class Telegram:
         Raises:
             telegram.error.TelegramError: as the library tells it.
         """
-        text = body["text"] if len(body["text"]) <= MAX_TEXT else body["text"][: MAX_TEXT - 1] + "…"
+        text = cut(body["text"])
         message = await self.bot.send_message(
             chat_id=int(recipient), text=text, reply_markup=keyboard(body.get("buttons") or [])
         )

@@ -104,9 +104,9 @@ def sign_out(session: Session, token: str) -> None:
     session.exec(delete(StaffSession).where(col(StaffSession.digest) == _digest(token)))
 
 
-def may_post(found: StaffSession, csrf: str) -> bool:
+def may_post(expected: str, csrf: str) -> bool:
     """Whether a form carries the session's CSRF token (constant time)."""
-    return hmac.compare_digest(found.csrf.encode(), csrf.encode())
+    return hmac.compare_digest(expected.encode(), csrf.encode())
 
 
 def audit(session: Session, staff: str, action: str, subject: str, now: datetime, **detail: object) -> None:

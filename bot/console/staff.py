@@ -24,6 +24,7 @@ from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import Dossier, Outbox
 from bot.texts import phrases
+from nlu.codes import find_codes
 
 COOKIE = "motcua_staff"
 PAGE = 50
@@ -92,7 +93,7 @@ def router(
     @routes.post("/sign-out")
     async def sign_out(request: Request, csrf: str = Form("")) -> Response:
         who = await signed(request)
-        if who is not None and csrf == who.csrf:
+        if who is not None and accounts.may_post(who.csrf, csrf):
 
             def leave() -> None:
                 with database.write() as session:
@@ -103,23 +104,29 @@ def router(
         response.delete_cookie(COOKIE, path="/")
         return response
 
-    @routes.get("/dossiers", response_class=HTMLResponse)
-    async def dossiers(request: Request, q: str = "", done: str = "", error: str = "") -> Response:
-        who = await signed(request)
-        if who is None:
-            return RedirectResponse("/staff/sign-in", 303)
-
+    async def listing(
+        request: Request, who: Signed, q: str = "", done: str = "", error: str = "", code: int = 200
+    ) -> Response:
         def read() -> list[dict[str, Any]]:
             with database.read() as session:
                 return _rows(session, q.strip()[:48], catalog)
 
-        rows = await run_in_threadpool(read)
-        said = phrases("console")
         return page(
-            request, "dossiers.html", who, rows=rows, q=q[:48], statuses=status.STATUSES,
-            done=said["moved"].format(code=done[:48], minutes=f"{settings.notice_delay_minutes:g}") if done else "",
-            error=error[:200],
+            request, "dossiers.html", who, rows=await run_in_threadpool(read), q=q[:48], statuses=status.STATUSES,
+            done=done, error=error, code=code,
         )  # fmt: skip
+
+    @routes.get("/dossiers", response_class=HTMLResponse)
+    async def dossiers(request: Request, q: str = "", done: str = "") -> Response:
+        who = await signed(request)
+        if who is None:
+            return RedirectResponse("/staff/sign-in", 303)
+        # A link may carry anything: only a well-formed dossier code is shown.
+        moved = [hit.code for hit in find_codes(done[:48])]
+        said = phrases("console")["moved"].format(
+            code=moved[0] if moved else "", minutes=f"{settings.notice_delay_minutes:g}"
+        )
+        return await listing(request, who, q, said if moved else "")
 
     @routes.post("/dossiers/{code}/status")
     async def move(
@@ -128,23 +135,27 @@ def router(
         who = await signed(request)
         if who is None:
             return RedirectResponse("/staff/sign-in", 303)
-        if not same_origin(request) or csrf != who.csrf:
+        if not same_origin(request) or not accounts.may_post(who.csrf, csrf):
             return page(request, "sign_in.html", code=403, error=phrases("console")["expired"])
 
-        def change() -> None:
+        def change() -> bool:
             with database.write() as session:
                 now = clock()
-                registry.set_status(
+                made = registry.set_status(
                     session, code, to, by=who.name, note=note.strip()[:500] or None, settings=settings, now=now,
                     staff=True,
                 )  # fmt: skip
+                if made.kind == "unchanged":
+                    return False
                 accounts.audit(session, who.name, "set_status", code, now, to=to)
+                return True
 
         try:
-            await run_in_threadpool(change)
+            moved = await run_in_threadpool(change)
         except BadInputError as refused:
-            target = request.url_for("dossiers").include_query_params(error=str(refused))
-            return RedirectResponse(f"{target.path}?{target.query}", 303)
+            return await listing(request, who, error=str(refused), code=409)
+        if not moved:
+            return await listing(request, who, error=phrases("console")["unchanged"].format(code=code[:48]), code=409)
         target = request.url_for("dossiers").include_query_params(done=code)
         return RedirectResponse(f"{target.path}?{target.query}", 303)
 
