@@ -72,7 +72,8 @@ def test_a_repeated_message_is_answered_once(office: TestClient, sqlite_database
 def test_what_a_page_refuses(office: TestClient, sqlite_database: Database) -> None:
     office.get("/")
     assert office.post("/chat", data={"text": "chào"}, headers={"origin": "https://xau.example"}).status_code == 403
-    assert office.post("/chat", data={"text": "x" * 70_000}).status_code == 413
+    refused = office.post("/chat", data={"text": "x" * 70_000})
+    assert (refused.status_code, refused.headers["x-content-type-options"]) == (413, "nosniff")
     assert _say(office, "   ") == []
     with sqlite_database.read() as session:
         assert session.exec(select(Inbox)).all() == []
@@ -135,6 +136,18 @@ def test_a_move_that_staff_may_not_make_says_so(office: TestClient, sqlite_datab
     assert "chỉ chuyển được sang" in page
     with sqlite_database.read() as session:
         assert session.exec(select(Outbox)).all() == []
+
+
+def test_a_move_that_changes_nothing_says_so(office: TestClient) -> None:
+    csrf = _sign_in(office)
+    page = office.post(f"/staff/dossiers/{CODE}/status", data={"to": 4, "csrf": csrf}).text
+    assert "không có gì thay đổi" in page
+
+
+def test_a_link_cannot_put_words_on_the_staff_page(office: TestClient) -> None:
+    _sign_in(office)
+    page = office.get("/staff/dossiers", params={"error": "gọi ngay số này", "done": "gọi ngay số này"}).text
+    assert "gọi ngay" not in page
 
 
 def test_web_hooks_that_are_off_or_forged(office: TestClient) -> None:
