@@ -44,7 +44,7 @@ bench: .venv/.developing
 	@$(BIN)/python -m tests.bench
 
 evaluate: .venv/.developing
-	@$(BIN)/motcua evaluate tests/nlu/dev.yml
+	@for set in dev dialogues_dev set_aside dialogues_set_aside; do echo "== $$set"; $(BIN)/motcua evaluate tests/nlu/$$set.yml; done
 
 # The locks are made with uv, which is needed only here.
 lock:

@@ -1,0 +1,1 @@
+"""Measuring the understanding against labelled questions and dialogues."""
