@@ -1,4 +1,4 @@
-"""``motcua answer``, ``motcua catalog check|status``."""
+"""``motcua answer``, ``motcua catalog check|import|status``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bot.catalog.catalog import Catalog, load_catalog
 from bot.catalog.loading import FIELDS_FILE, CatalogError, load_procedure
 from bot.catalog.office import load_office
 from bot.catalog.schema import Aspect
+from bot.commands import catalog_import
 from bot.errors import BadInputError
 from bot.settings import load_settings
 from nlu.codes import procedure_codes
@@ -31,6 +32,7 @@ def configure(name: str, parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="kiểm tra mọi tệp thủ tục")
     check.add_argument("path", nargs="?", type=Path)
     check.set_defaults(run=_check)
+    catalog_import.configure(actions.add_parser("import", help="đọc bản ghi chính thức: bản nháp và chỗ khác với tệp"))
     status = actions.add_parser("status", help="dữ liệu nào chưa xác nhận, cũ, sắp hết hạn, bị thay")
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)

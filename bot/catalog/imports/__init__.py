@@ -1,0 +1,1 @@
+"""Bringing in official records: reading them, drafting files, showing what changed."""
