@@ -23,6 +23,7 @@ from sqlmodel import Session, col, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot import guide
 from bot.api import dossiers, sms_webhooks
 from bot.channels import telegram, web
 from bot.clock import Clock, utc_now
@@ -253,6 +254,7 @@ def create_app(settings: Settings, database: Database, service: Service, clock: 
     app.add_middleware(Guard)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates))
+    app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
     app.include_router(staff.router(settings, database, catalog, templates, clock))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))

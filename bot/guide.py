@@ -1,0 +1,142 @@
+"""The public guide: every procedure by field with search, and one page a procedure to read, print and take home.
+
+``/thu-tuc`` and ``/thu-tuc/{code}`` work without script; the printed page is one A4 sheet with a
+checklist and a QR code back to the page, so that a paper that has gone stale leads to what is current.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import segno
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.templating import Jinja2Templates
+
+from bot.catalog.answers import Desk, Section, section, source_line
+from bot.catalog.office import hours_text
+from bot.catalog.schema import Aspect, DocumentKind, Procedure
+from bot.clock import Clock
+from bot.texts import phrases
+from nlu.normalize import prepare
+from nlu.port import NluEngine
+
+_T = phrases("answers")
+_TOLD = (
+    Aspect.ELIGIBILITY, Aspect.WHERE, Aspect.FEE, Aspect.PROCESSING_TIME, Aspect.STEPS, Aspect.ONLINE, Aspect.FORM,
+    Aspect.RESULT, Aspect.LEGAL_BASIS,
+)  # fmt: skip
+# Characters on the printed sheet from which on its letters are smaller, so that it stays one page (measured).
+SMALL_FROM, SMALLEST_FROM = 2300, 2700
+MAX_QUERY = 100
+MAX_FOUND = 30
+
+
+def _findable(procedure: Procedure) -> str:
+    """Everything a procedure is called, folded, for search as one types."""
+    names = (procedure.code, procedure.name, procedure.short_name, *procedure.everyday_names)
+    return " ".join(prepare(name).folded for name in names)
+
+
+def search(query: str, procedures: Sequence[Procedure], engine: NluEngine) -> list[Procedure]:
+    """The procedures a query may mean: those named by all its words, then what the engine understands."""
+    words = prepare(query).words
+    named = [p for p in procedures if words and all(word in _findable(p) for word in words)]
+    by_code = {p.code: p for p in procedures}
+    meant = [by_code[c.code] for c in engine.parse(query).candidates if c.code in by_code]
+    if len(named) > MAX_FOUND // 2:
+        named, meant = [*meant, *named], []
+    return list({p.code: p for p in (*named, *meant)}.values())[:MAX_FOUND]
+
+
+def _papers(procedure: Procedure) -> list[dict[str, Any]]:
+    """The checklist: groups of papers as (case, title, papers), always needed first."""
+    groups = []
+    for case in dict.fromkeys([None, *(d.case for d in procedure.documents)]):
+        for kind in (DocumentKind.SUBMIT, DocumentKind.SHOW):
+            chosen = [d for d in procedure.documents if d.case == case and d.kind is kind]
+            for when, papers in ((False, [d for d in chosen if not d.when]), (True, [d for d in chosen if d.when])):
+                if papers:
+                    title = _T["checklist"][f"{kind.value}_when" if when else kind.value]
+                    groups.append({"case": case, "title": title, "papers": papers})
+    return groups
+
+
+def _size(procedure: Procedure, sections: Sequence[tuple[str, Section]]) -> str:
+    """How small the printed letters must be: "", "small" or "smallest"."""
+    papers = sum(len(d.name) + len(d.when or "") + len(d.form or "") + 40 for d in procedure.documents)
+    papers += 70 * len({(d.case, d.kind, d.when is None) for d in procedure.documents})  # headings
+    printed = [part for _, part in sections if part.aspect not in {Aspect.LEGAL_BASIS, Aspect.ONLINE}]
+    length = papers + sum(len(line) for part in printed for line in part.lines) + sum(map(len, procedure.notes))
+    return "smallest" if length > SMALLEST_FROM else "small" if length > SMALL_FROM else ""
+
+
+def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Jinja2Templates, clock: Clock,
+           public_base_url: str | None) -> APIRouter:  # fmt: skip
+    """The pages; ``public_base_url`` is what the QR code leads to, else the address the page was asked at."""
+    routes = APIRouter(include_in_schema=False, prefix="/thu-tuc")
+
+    def current(desk: Desk) -> list[Procedure]:
+        return [p for p in desk.catalog.procedures.values() if p.superseded_by is None]
+
+    @routes.get("", response_class=HTMLResponse)
+    def index(request: Request, q: str = "") -> Response:
+        desk = desk_on(clock())
+        query = q.strip()[:MAX_QUERY]
+        procedures = current(desk)
+        by_field: dict[str, list[Procedure]] = defaultdict(list)
+        for procedure in sorted(procedures, key=lambda p: p.short_name):
+            by_field[procedure.field].append(procedure)
+        fields = [
+            (slug, info, [(p, _findable(p)) for p in by_field[slug]])
+            for slug, info in desk.catalog.fields.items()
+            if by_field[slug]
+        ]
+        found = search(query, procedures, engine) if query else []
+        return templates.TemplateResponse(
+            request, "guide_index.html",
+            {"office": desk.office, "fields": fields, "q": query, "found": found, "count": len(procedures)},
+        )  # fmt: skip
+
+    def procedure_of(code: str) -> tuple[Desk, Procedure]:
+        desk = desk_on(clock())
+        procedure = desk.catalog.get(code)
+        if procedure is None:
+            raise HTTPException(404, _T["no_such_page"])
+        return desk, procedure
+
+    def address(request: Request, code: str) -> str:
+        return f"{(public_base_url or str(request.base_url)).rstrip('/')}/thu-tuc/{code}"
+
+    @routes.get("/{code}", response_class=HTMLResponse)
+    def guide(request: Request, code: str) -> Response:
+        desk, procedure = procedure_of(code)
+        successor = desk.catalog.get(desk.catalog.current(code)) if procedure.superseded_by else None
+        sections: list[tuple[str, Section]] = []
+        if successor is None:
+            told = [section(procedure, aspect, desk) for aspect in _TOLD]
+            sections = [(_T["titles"][part.aspect], part) for part in told if part.known]
+        return templates.TemplateResponse(
+            request, "guide.html",
+            {
+                "procedure": procedure, "successor": successor, "sections": sections, "office": desk.office,
+                "papers": _papers(procedure) if successor is None else [], "copies": _T["copies"],
+                "source": source_line(procedure), "address": address(request, code), "today": desk.today,
+                "hours": hours_text(desk.office, desk.today), "field": desk.catalog.fields.get(procedure.field),
+                "components": [p for c in procedure.components if (p := desk.catalog.get(c))],
+                "unknown": _T["unknown"], "size": _size(procedure, sections),
+            },
+        )  # fmt: skip
+
+    @routes.get("/{code}/qr.svg")
+    def qr(request: Request, code: str) -> Response:
+        procedure_of(code)
+        picture = io.BytesIO()
+        segno.make(address(request, code), error="m", micro=False).save(picture, kind="svg", scale=4, border=2)
+        return Response(picture.getvalue(), media_type="image/svg+xml")
+
+    return routes
