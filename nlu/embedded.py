@@ -6,29 +6,33 @@ import math
 import re
 from collections.abc import Sequence
 
+from nlu.aspects import Aspects
 from nlu.cache import ModelCache
 from nlu.codes import find_codes, near_misses, procedure_codes
+from nlu.english import English
 from nlu.entries import Candidate, Entry
 from nlu.features import ASKING
-from nlu.labels import Labels, evidence
+from nlu.intents import Intents, evidence
 from nlu.linker import Link, Linker
 from nlu.normalize import Prepared, prepare
+from nlu.patterns import Patterns
 from nlu.port import Understanding
 from nlu.training_data import Example, Training, load_training
 
-# Calibration of the linker's score (logistic in score and margin) and the three zones.
+# Calibration of the linker (logistic in the lead over the second) and the three zones.
 # Fitted on tests/nlu/dev.yml; see docs/decisions.
-SCORE_WEIGHT, MARGIN_WEIGHT, BIAS = 2.6, 4.0, -3.2
-ANSWER_FROM = 0.62
+MARGIN_WEIGHT, BIAS = 4.9, -0.58
+MARGIN_COUNTS_TO = 0.8
+ANSWER_FROM = 0.65
 OFFER_FROM = 0.06
 _SPLIT = re.compile(r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|đồng thời|ngoài ra|và|còn|rồi|luôn)\b", re.IGNORECASE)
 _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
 
-def probability(score: float, margin: float) -> float:
-    """How likely the first procedure is the right one, 0–1."""
-    return 1.0 / (1.0 + math.exp(-(BIAS + SCORE_WEIGHT * score + MARGIN_WEIGHT * min(margin, 0.6))))
+def probability(margin: float) -> float:
+    """How likely the first procedure is the right one, 0–1, from its lead over the second."""
+    return 1.0 / (1.0 + math.exp(-(BIAS + MARGIN_WEIGHT * min(margin, MARGIN_COUNTS_TO))))
 
 
 class EmbeddedEngine:
@@ -47,7 +51,11 @@ class EmbeddedEngine:
         kept = cache.load(entries, training) if cache else None
         self._linker = Linker(self._merged(entries, training), model=kept.model if kept else None)
         self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
-        self._labels = Labels(self._training(training), self._proof)
+        labelled = self._training(training)
+        self._english = English(training.english)
+        self._patterns = Patterns.of(training.patterns)
+        self._intents = Intents(labelled, self._patterns, self._proof)
+        self._aspects = Aspects(labelled, self._patterns)
         if cache and kept is None and self._linker.model:
             cache.save(entries, training, self._linker.model, self._proofs)
 
@@ -71,7 +79,7 @@ class EmbeddedEngine:
             )
         return merged
 
-    def _training(self, training: Training) -> Training:
+    def _training(self, training: Training) -> tuple[Example, ...]:
         """The labelled messages, and the catalogue's examples as messages that ask about a procedure."""
         own = tuple(
             Example(text, "ask_procedure") for entry in self.entries for text in (*entry.examples[:5], entry.short_name)
@@ -81,7 +89,7 @@ class EmbeddedEngine:
         self._document_of = {
             document.words: number for number, document in enumerate(self._linker.documents) if document.words
         }
-        return Training(training.examples + own, training.patterns)
+        return training.examples + own
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
         words = prepare(example.text).words
@@ -96,7 +104,7 @@ class EmbeddedEngine:
             return ()
         top = links[0].score
         second = links[1].score if len(links) > 1 else 0.0
-        best = probability(top, top - second)
+        best = probability(top - second)
         # What is left of certainty is shared out by distance from the best.
         shares = [math.exp((link.score - top) * 5.0) for link in links[1:5]]
         total = sum(shares) or 1.0
@@ -120,7 +128,7 @@ class EmbeddedEngine:
             if not links or links[0].index not in allowed:
                 continue
             margin = links[0].score - (links[1].score if len(links) > 1 else 0.0)
-            if probability(links[0].score, margin) >= ANSWER_FROM and links[0].named > 0.3:
+            if probability(margin) >= ANSWER_FROM and links[0].named > 0.3:
                 code = self._linker.entries[links[0].index].code
                 if code not in found:
                     found.append(code)
@@ -130,11 +138,10 @@ class EmbeddedEngine:
         """Reads one message alone, without memory."""
         hits = tuple(hit.code for hit in find_codes(text))
         near = near_misses(text) if not hits else ()
-        prepared = prepare(text)
+        prepared = prepare(self._english.in_vietnamese(text))
         words = prepared.words
         if not any(character.isalnum() for character in prepared.text):
             return Understanding(text, "out_of_scope", 1.0, dossier_codes=hits, near_codes=near)
-        found = self._labels.patterns.found(prepared.folded)
         links = self._linker.rank(words)
         known = self._linker.known_share(words)
         named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
@@ -143,12 +150,12 @@ class EmbeddedEngine:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
             return self._named(text, named, known)
-        intent, confidence = self._labels.intent(words, found, evidence(links, known))
+        intent, confidence = self._intents.intent(words, prepared.folded, evidence(links, known))
         if near and intent not in {"human", "complaint", "unsubscribe"}:
             intent, confidence = "dossier_status", 0.7
         if intent not in _ASKING:
             return Understanding(text, intent, confidence, near_codes=near, known_share=known)
-        aspects = self._labels.aspects(words, found) if intent == "ask_procedure" else ()
+        aspects = self._aspects.asked(prepared.text, words) if intent == "ask_procedure" else ()
         candidates = self._candidates(links)
         procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
         if not procedures and candidates and candidates[0].score >= ANSWER_FROM:
@@ -172,7 +179,7 @@ class EmbeddedEngine:
         rest = prepare(_PROCEDURE_CODE.sub(" ", text))
         aspects: tuple[str, ...] = ("overview",)
         if rest.words:
-            aspects = self._labels.aspects(rest.words, self._labels.patterns.found(rest.folded))
+            aspects = self._aspects.asked(rest.text, rest.words)
         candidates = tuple(Candidate(code, self._by_code[code].name, 1.0) for code in codes[:5])
         return Understanding(text, "ask_procedure", 1.0, aspects, codes[0], codes, candidates, known_share=known)
 

@@ -27,7 +27,7 @@ ASKING = STOP | frozenset(
 _PAIR = 1.25
 _SOUND_WORD = 0.3
 _SOUND_PAIR = 0.55
-_GRAMS = (3, 4)
+_GRAM = 4
 
 
 def features(words: Sequence[str], kept: Collection[str] = ()) -> dict[str, float]:
@@ -51,6 +51,6 @@ def features(words: Sequence[str], kept: Collection[str] = ()) -> dict[str, floa
 
 
 def grams(words: Sequence[str]) -> list[str]:
-    """Groups of three and four letters across the words, spaces as ``_``: what slips leave of a word."""
+    """Groups of four letters across the words, spaces as ``_``: what slips leave of a word."""
     line = "_" + "_".join(words) + "_"
-    return ["#" + line[i : i + size] for size in _GRAMS for i in range(len(line) - size + 1)]
+    return ["#" + line[i : i + _GRAM] for i in range(len(line) - _GRAM + 1)]

@@ -23,7 +23,7 @@ from nlu.features import STOP, features, grams
 from nlu.linear import Floats, LinearModel
 from nlu.normalize import prepare
 
-NEAR, NAMED, LEARNED = 1.0, 0.35, 1.0
+NEAR, NAMED, LEARNED = 0.5, 0.3, 1.0
 LEARN_UP_TO = 1500  # procedures; a catalogue of names only has nothing to learn from
 _LONG_NAME = 8.0  # norm of a name from which on its share counts in full
 

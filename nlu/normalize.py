@@ -19,6 +19,8 @@ _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufe00
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _MARKS = re.compile("([\u0300-\u036f]{3})[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+(?:[.,][^\W_]+)*", re.UNICODE)
+_VOWEL = re.compile(r"[aeiouy]")
+_DOUBLE = re.compile(r"([a-z])\1")
 _REPEAT = re.compile(r"([^\W\d_])\1{2,}")
 
 # A folded Vietnamese syllable: onset, rhyme, coda. Used to see that a word needs repair.
@@ -111,6 +113,25 @@ def _untelex(word: str) -> str | None:
     return None
 
 
+# Words of other languages that are right as they are.
+_LOAN = frozenset(
+    """gas photo oto moto visa teen adn atm iii ii online web app shop email gmail zalo facebook file scan pdf vneid
+    wifi taxi karaoke internet video game spa cafe container camera sim smart chip form link ok okie hotel homestay
+    house birth copy cert card test covid hiv aids gps usb usa uk""".split()
+)
+
+
+def _unslipped(word: str) -> str | None:
+    """A slip of the finger undone: a letter twice, two letters swapped, an ``n`` left out; None where none helps."""
+    doubled = _DOUBLE.sub(r"\1", word)
+    swapped = [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)]
+    missing = [word[:i] + "n" + word[i:] for i in range(len(word), 1, -1)]
+    for candidate in (doubled, *swapped[::-1], *missing):
+        if candidate != word and len(candidate) > 2 and is_syllable(candidate):
+            return candidate
+    return None
+
+
 @lru_cache(maxsize=16384)
 def words_of(raw: str) -> tuple[str, ...]:
     """One typed word (any accents) → the folded words meant: ``đc`` → ``duoc``, ``ddang`` → ``dang``."""
@@ -119,13 +140,14 @@ def words_of(raw: str) -> tuple[str, ...]:
         if low in table:
             return tuple(table[low].split())
     word = fold(low)
-    word = _REPEAT.sub(r"\1", word)
-    if low == word or word not in {"k", "s", "v", "r", "z", "dc", "dk", "h"}:
-        for table in (TEENCODE, _FOLDED_DIALECT):
-            if word in table:
-                return tuple(table[word].split())
-    if word.isalpha() and not is_syllable(word):
-        repaired = _untelex(word)
+    if word not in _LOAN and _VOWEL.search(word):
+        word = _REPEAT.sub(r"\1", word)
+    if word in TEENCODE and (low == word or word not in {"k", "s", "v", "r", "z", "dc", "dk", "h"}):
+        return tuple(TEENCODE[word].split())
+    if low == word and word in _FOLDED_DIALECT:
+        return tuple(_FOLDED_DIALECT[word].split())
+    if word.isalpha() and word not in _LOAN and not is_syllable(word) and _VOWEL.search(word):
+        repaired = _untelex(word) or _unslipped(word)
         if repaired:
             return (repaired,)
     return (word,)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -37,10 +37,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """All training content: labelled messages, and patterns over folded text by name."""
+    """All training content.
+
+    Attributes:
+        examples: labelled messages.
+        patterns: patterns over folded text by name.
+        english: English phrase, lower case → folded Vietnamese of the same meaning.
+    """
 
     examples: tuple[Example, ...]
     patterns: dict[str, tuple[str, ...]]
+    english: dict[str, str] = field(default_factory=dict)
 
 
 def _lines(block: object, where: str) -> Iterator[str]:
@@ -74,6 +81,7 @@ def load_training(directory: Path = TRAINING) -> Training:
     """
     examples: list[Example] = []
     patterns: dict[str, list[str]] = {}
+    english: dict[str, str] = {}
     for path in sorted(directory.rglob("*.yml")):
         try:
             data = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -91,6 +99,8 @@ def load_training(directory: Path = TRAINING) -> Training:
                 ]
             elif "regex" in item:
                 patterns.setdefault(item["regex"], []).extend(_lines(item.get("examples"), where))
+            elif "synonym" in item:
+                english |= dict.fromkeys(_lines(item.get("examples"), where), str(item["synonym"]))
             else:
-                raise TrainingDataError(f"{where}: cần 'intent' hoặc 'regex'")
-    return Training(tuple(examples), {name: tuple(lines) for name, lines in patterns.items()})
+                raise TrainingDataError(f"{where}: cần 'intent', 'regex' hoặc 'synonym'")
+    return Training(tuple(examples), {name: tuple(lines) for name, lines in patterns.items()}, english)

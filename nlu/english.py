@@ -1,0 +1,35 @@
+"""English messages about the office's business: known phrases become Vietnamese, the rest is left as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from nlu.normalize import TEENCODE, fold, is_syllable
+
+_WORD = re.compile(r"[a-z]+")
+# Words of English origin that stand in Vietnamese sentences all the time.
+_BORROWED = frozenset("online app web vneid passport photo shop ok zalo facebook email gmail file pdf gas teen".split())
+SEEMS_FROM = 2  # words that no Vietnamese sentence would have
+
+
+class English:
+    """Phrases to put into Vietnamese; longest first."""
+
+    def __init__(self, phrases: Mapping[str, str]) -> None:
+        self._phrases = dict(phrases)
+        listed = sorted(phrases, key=len, reverse=True)
+        self._any = re.compile(r"\b(?:" + "|".join(map(re.escape, listed)) + r")\b") if listed else None
+
+    def in_vietnamese(self, text: str) -> str:
+        """The text with its English phrases replaced where it seems to be (partly) English; else unchanged."""
+        if self._any is None:
+            return text
+        lowered = text.lower() if text.isascii() else fold(text)
+        if not self._any.search(lowered):
+            return text
+        words = _WORD.findall(lowered)
+        foreign = sum(not is_syllable(w) and w not in TEENCODE and w not in _BORROWED for w in words)
+        if foreign < SEEMS_FROM:
+            return text
+        return self._any.sub(lambda match: f" {self._phrases[match[0]]} ", lowered)

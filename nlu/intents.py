@@ -1,0 +1,67 @@
+"""Which of the twenty intents a message has.
+
+A linear model over folded words, word pairs, letter groups, matched patterns and what the linker
+found, each written as one token: a message close to a procedure is rarely chatter, and chatter is
+rarely close to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from nlu.linear import LinearModel
+from nlu.linker import Link
+from nlu.patterns import Patterns
+from nlu.training_data import Example
+
+
+def tokens(words: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Words, pairs, edges, letter groups and pattern marks as tokens without spaces."""
+    out = ["w_" + word if not word[0].isdigit() else "w_num" for word in words]
+    out += [f"b_{one}_{two}" for one, two in pairwise(words)]
+    if words:
+        out += ["first_" + words[0], "last_" + words[-1]]
+    out.append(f"len_{min(len(words), 12) if len(words) < 5 else 5 + min(len(words) // 5, 5)}")
+    out += ["p_" + name for name in found]
+    return out
+
+
+def evidence(links: Sequence[Link], known: float) -> list[str]:
+    """What the linker says, in coarse steps, as tokens."""
+    best = links[0].score if links else -1.0
+    margin = best - links[1].score if len(links) > 1 else 1.0
+    return [
+        f"link_{max(min(int(best * 5), 9), -5)}",
+        f"near_{min(int((links[0].nearest if links else 0) * 8), 8)}",
+        f"named_{min(int((links[0].named if links else 0) * 5), 5)}",
+        f"learned_{max(min(int((links[0].learned if links else -1) * 4), 4), -4)}",
+        f"known_{int(known * 6)}",
+        f"margin_{min(int(margin * 4), 4)}",
+    ]
+
+
+class Intents:
+    """The trained model of one engine."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        patterns: Patterns,
+        link: Callable[[Example], tuple[Sequence[str], list[str]]],
+    ) -> None:
+        """Trains on all examples; ``link`` gives an example's folded words and the linker's evidence tokens."""
+        self._patterns = patterns
+        lines, labels = [], []
+        for example in examples:
+            words, proof = link(example)
+            if words:
+                lines.append(" ".join([*tokens(words, patterns.found(" ".join(words))), *proof]))
+                labels.append(example.intent)
+        self._model = LinearModel.trained(lines, labels)
+
+    def intent(self, words: Sequence[str], folded: str, proof: Sequence[str]) -> tuple[str, float]:
+        """The likeliest intent and how sure it is, 0–1 (the share of its exponential score)."""
+        scores = self._model.scores([*tokens(words, self._patterns.found(folded)), *proof])
+        best = int(scores.argmax())
+        return self._model.classes[best], float(1.0 / (1.0 + 2.718281828 ** (-3.0 * scores[best])))

@@ -1,0 +1,23 @@
+"""Patterns over folded text, by name: written by people, used as evidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Compiled patterns over folded text, by name."""
+
+    compiled: Mapping[str, re.Pattern[str]]
+
+    @classmethod
+    def of(cls, patterns: Mapping[str, Sequence[str]]) -> Patterns:
+        """Joins the lines of each name into one expression."""
+        return cls({name: re.compile("|".join(f"(?:{line})" for line in lines)) for name, lines in patterns.items()})
+
+    def found(self, folded: str) -> tuple[str, ...]:
+        """Names of the patterns that occur."""
+        return tuple(name for name, pattern in self.compiled.items() if pattern.search(folded))
