@@ -25,7 +25,19 @@ MARGIN_WEIGHT, BIAS = 4.9, -0.58
 MARGIN_COUNTS_TO = 0.8
 ANSWER_FROM = 0.65
 OFFER_FROM = 0.06
-_SPLIT = re.compile(r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|đồng thời|ngoài ra|và|còn|rồi|luôn)\b", re.IGNORECASE)
+_SPLIT = re.compile(
+    r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|voi lai|đồng thời|dong thoi|ngoài ra|ngoai ra|tiện thể|tien the|sẵn|và|còn"
+    r"|rồi|roi|r|xong|luôn|luon|với|voi|vs)\b",
+    re.IGNORECASE,
+)
+# Folded: the message says itself that it is about several things.
+_SEVERAL = re.compile(
+    r"\b(?:moi|tung) (?:cai|thu|viec|loai|giay)\b|\b(?:2|3|hai|ba|ca hai|ca 2|may) (?:cai|viec|thu|thu tuc|giay|loai)"
+    r"\b|\bcung (?:luc|mot luc|1 luc)\b|\btien the\b|\bdong thoi\b|\bngoai ra\b|\bvoi lai\b|\bsan (?:tien|dip|lam)\b"
+    r"|\b(?:voi|va|roi|xong|luon) (?:xin|lam|dang ky|chung|chung thuc|doi|khai|cap|nhap|tach|sao|mo|nhan|sang)\b"
+)
+MANY_UP_TO = 45  # words; longer messages are stories with one request
+SECOND_SCORE, CLAUSE_SCORE, CLAUSE_MARGIN = -0.8, -0.4, 0.25
 _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
@@ -116,23 +128,31 @@ class EmbeddedEngine:
         )
 
     def _several(self, prepared: Prepared, first: Sequence[Link]) -> tuple[str, ...]:
-        """The procedures asked about in one message, in the order of the text."""
+        """The procedures asked about in one message, in the order of the text; () where it is one or none.
+
+        A clause counts where it picks one of the message's likeliest procedures clearly. Two clauses
+        are two requests where each asks something of its own, or the message says that it is about
+        several things; else the one is the story of the other.
+        """
         parts = [part for part in _SPLIT.split(prepared.text) if part and len(part.split()) >= 2]
-        if len(parts) < 2 or len(prepared.words) < 6:
+        if len(parts) < 2 or not 6 <= len(prepared.words) <= MANY_UP_TO:
             return ()
-        found: list[str] = []
-        allowed = {link.index for link in first[:4]}
-        for part in parts[:12]:
-            words = prepare(part).words
-            links = self._linker.rank(words, 2)
-            if not links or links[0].index not in allowed:
+        allowed = [link.index for link in first[:6] if link.score >= SECOND_SCORE]
+        found: dict[int, bool] = {}
+        for part in parts[:8]:
+            said = prepare(part)
+            if all(word in ASKING for word in said.words):
                 continue
-            margin = links[0].score - (links[1].score if len(links) > 1 else 0.0)
-            if probability(margin) >= ANSWER_FROM and links[0].named > 0.3:
-                code = self._linker.entries[links[0].index].code
-                if code not in found:
-                    found.append(code)
-        return tuple(found) if len(found) > 1 else ()
+            scores = self._linker.scores(said.words)
+            best = int(scores.argmax())
+            rest = max((float(scores[index]) for index in allowed if index != best), default=-1.0)
+            if best not in allowed or scores[best] < CLAUSE_SCORE or scores[best] - rest < CLAUSE_MARGIN:
+                continue
+            asks = self._aspects.asked(said.text, said.words) != ("overview",)
+            found[best] = found.get(best, False) or asks
+        if len(found) < 2 or not (all(found.values()) or _SEVERAL.search(prepared.folded)):
+            return ()
+        return tuple(self._linker.entries[index].code for index in found)
 
     def parse(self, text: str) -> Understanding:
         """Reads one message alone, without memory."""

@@ -158,6 +158,12 @@ class Linker:
             learned[self._rows] = self.model.scores(self._tokens(words))
         return nearest, named, learned
 
+    def scores(self, words: Sequence[str]) -> Floats:
+        """The score of every procedure, in the order of the entries."""
+        nearest, named, learned = self.parts(words)
+        found: Floats = NEAR * nearest + NAMED * named + LEARNED * learned
+        return found
+
     def rank(self, words: Sequence[str], limit: int = 8, without: int | None = None) -> list[Link]:
         """The procedures a message may mean, best first; [] where nothing it says is known.
 

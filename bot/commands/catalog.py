@@ -1,4 +1,4 @@
-"""``motcua answer``, ``motcua catalog check|import|status``."""
+"""``motcua answer``, ``motcua catalog check|import|coverage|status``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 from bot.application import open_desk
+from bot.catalog import coverage
 from bot.catalog.answers import Desk, compose, section, source_line, sources
 from bot.catalog.catalog import Catalog, load_catalog
+from bot.catalog.facts import check_facts
+from bot.catalog.imports.records import Record, read_json, read_raw
 from bot.catalog.loading import FIELDS_FILE, CatalogError, load_procedure
 from bot.catalog.office import load_office
 from bot.catalog.schema import Aspect
@@ -33,6 +36,9 @@ def configure(name: str, parser: argparse.ArgumentParser) -> None:
     check.add_argument("path", nargs="?", type=Path)
     check.set_defaults(run=_check)
     catalog_import.configure(actions.add_parser("import", help="đọc bản ghi chính thức: bản nháp và chỗ khác với tệp"))
+    compare = actions.add_parser("coverage", help="đối chiếu với bản ghi chính thức, theo lĩnh vực")
+    compare.add_argument("records", type=Path, metavar="RECORDS.json")
+    compare.set_defaults(run=_coverage)
     status = actions.add_parser("status", help="dữ liệu nào chưa xác nhận, cũ, sắp hết hạn, bị thay")
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)
@@ -81,6 +87,40 @@ def _check(args: argparse.Namespace) -> int:
         return 2
     print(f"{count} thủ tục, không có lỗi")
     return 0
+
+
+def _coverage(args: argparse.Namespace) -> int:
+    """Facts that the record does not show, aspects and papers of the record that ours lacks; 2 where facts differ."""
+    desk = open_desk(load_settings())
+    records = {record.code: record for record in read_json(args.records) if isinstance(record, Record)}
+    raw = {item["code"]: item for item in read_raw(args.records)}
+    pairs = [
+        (records[code], procedure)
+        for code, procedure in desk.catalog.procedures.items()
+        if code in records and procedure.superseded_by is None
+    ]
+    names = {slug: info.name for slug, info in desk.catalog.fields.items()}
+    rows = coverage.table(pairs, names)
+    shown = [aspect for aspect in Aspect if aspect is not Aspect.OVERVIEW]
+    print("lĩnh vực".ljust(34) + "".join(aspect.value[:10].rjust(12) for aspect in shown))
+    for field in dict.fromkeys(row.field for row in rows):
+        cells = {row.aspect: f"{row.present}/{row.stated}" for row in rows if row.field == field}
+        print(field[:33].ljust(34) + "".join(cells.get(aspect, "–").rjust(12) for aspect in shown))
+    totals = {a: (sum(r.present for r in rows if r.aspect is a), sum(r.stated for r in rows if r.aspect is a))
+              for a in shown}  # fmt: skip
+    print("tất cả (%)".ljust(34) + "".join(f"{has / max(says, 1):.1%}".rjust(12) for has, says in totals.values()))
+    for row in rows:
+        for code in row.missing:
+            reason = (desk.catalog.procedures[code].verifier_notes or ("không có ghi chú",))[0]
+            print(f"thiếu {row.aspect.value}: {code} – {reason}")
+    for record, procedure in pairs:
+        for paper in coverage.uncovered(record, procedure):
+            print(f"giấy của bản ghi chưa thấy trong tệp: {procedure.code} – {paper[:120]}")
+    different = [finding for _, procedure in pairs for finding in check_facts(procedure, raw[procedure.code])]
+    for finding in different:
+        print(f"khác bản ghi: {finding.code} {finding.field}: {finding.value}", file=sys.stderr)
+    print(f"{len(pairs)} thủ tục có bản ghi; {len(different)} dữ kiện khác bản ghi")
+    return 2 if different else 0
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -146,6 +146,16 @@ def _json_items(path: Path) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
+def read_raw(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON file of records that name a code, as they are.
+
+    Raises:
+        BadInputError: the file as a whole cannot be read.
+    """
+    items = [json.loads(item) if isinstance(item, str) else item for item in _json_items(path)]
+    return [item for item in items if isinstance(item, dict) and "code" in item]
+
+
 def read_json(path: Path) -> Iterator[Record | BadRecordError]:
     """Records of a ``.json``, ``.jsonl`` or ``.jsonl.gz`` file, one at a time; a bad one is given as its error.
 
