@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from nlu.features import grams
 from nlu.linear import LinearModel
 from nlu.linker import Link
 from nlu.patterns import Patterns
@@ -24,7 +25,7 @@ def tokens(words: Sequence[str], found: Sequence[str]) -> list[str]:
         out += ["first_" + words[0], "last_" + words[-1]]
     out.append(f"len_{min(len(words), 12) if len(words) < 5 else 5 + min(len(words) // 5, 5)}")
     out += ["p_" + name for name in found]
-    return out
+    return out + grams(words)
 
 
 def evidence(links: Sequence[Link], known: float) -> list[str]:
