@@ -25,6 +25,7 @@ from bot.catalog.schema import (
 from bot.texts import phrases
 
 BRIEF_CHARS = 900  # before "xem thêm"
+LONG_LINE = 28  # words; a paper's condition that would make its line longer becomes a sentence of its own
 _T = phrases("answers")
 
 
@@ -75,10 +76,14 @@ def _document(document: Document) -> str:
         details.append(copy)
     if document.count > 1:
         details.append(_T["count"].format(count=document.count))
-    if document.when:
-        details.append(_T["when"].format(when=document.when))
     name = document.name[:1].upper() + document.name[1:]
-    return f"• {name}" + (f" ({'; '.join(details)})" if details else "")
+    when = _T["when"].format(when=document.when) if document.when else ""
+    plain = f"• {name}" + (f" ({'; '.join(details)})" if details else "")
+    if not when:
+        return plain
+    if len(f"{plain} {when}".split()) > LONG_LINE:
+        return f"{plain}. {_T['only_when'].format(when=document.when)}"
+    return f"• {name} ({'; '.join([*details, when])})"
 
 
 def _documents(procedure: Procedure, _desk: Desk) -> list[str]:
