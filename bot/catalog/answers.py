@@ -7,7 +7,7 @@ a list that is cut says how many more there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from bot.catalog.catalog import Catalog
@@ -307,7 +307,7 @@ def source_line(procedure: Procedure) -> str:
 
 
 def compose(
-    procedure: Procedure, aspects: Sequence[Aspect], desk: Desk, *, brief: bool = True
+    procedure: Procedure, aspects: Sequence[Aspect], desk: Desk, *, brief: bool = True, ready: str | None = None
 ) -> tuple[str, tuple[Section, ...]]:
     """The answer to some aspects of one procedure: heading, sections, notes, source.
 
@@ -316,6 +316,7 @@ def compose(
         aspects: what was asked, in the order of the contract; overview where nothing else.
         desk: office, province, catalogue and day.
         brief: keep to ``BRIEF_CHARS``, cutting long lists at whole items.
+        ready: when a result would be there if filed now, told below the time limit.
 
     Returns:
         The text and its sections (their ``cut`` tells whether "xem đủ" is worth a button).
@@ -327,6 +328,11 @@ def compose(
     tail = source_line(procedure)
     room = BRIEF_CHARS - len(tail) - sum(map(len, head)) - 10
     full = [section(procedure, aspect, desk) for aspect in wanted]
+    if ready:
+        full = [
+            replace(part, lines=(*part.lines, ready)) if part.aspect is Aspect.PROCESSING_TIME and part.known else part
+            for part in full
+        ]
     total = sum(len(part.text()) + 2 for part in full)
     if brief and total > room:
         spare = room - sum(len(part.text()) + 2 for part in full if len(part.text()) <= room // len(full))

@@ -28,7 +28,8 @@ class Due:
     estimated: bool
 
 
-def _received(start: datetime, calendar: Calendar) -> datetime:
+def received(start: datetime, calendar: Calendar) -> datetime:
+    """When a dossier brought at a moment counts as received: then, or when the office opens next."""
     at = local(start)
     if calendar.is_working_day(at.date()) and at.time() < CLOSES:
         return at
@@ -55,13 +56,13 @@ def due(start: datetime, limit: ProcessingTime, calendar: Calendar) -> Due:
         limit: of the procedure.
         calendar: working days.
     """
-    received = _received(start, calendar)
-    day = received.date()
+    taken = received(start, calendar)
+    day = taken.date()
     amount = limit.amount or 0.0
     if limit.unit is TimeUnit.HOUR:
-        return _due(_hours_later(received, amount, calendar))
+        return _due(_hours_later(taken, amount, calendar))
     if limit.unit is TimeUnit.SAME_DAY:
-        if limit.cutoff_15h and received.time() > CUTOFF:
+        if limit.cutoff_15h and taken.time() > CUTOFF:
             day = calendar.after(day, 1)
     elif limit.unit is TimeUnit.WORKING_DAY:
         day = calendar.after(day, math.ceil(amount))
@@ -72,11 +73,11 @@ def due(start: datetime, limit: ProcessingTime, calendar: Calendar) -> Due:
     return _due(datetime.combine(day, CLOSES, VIETNAM))
 
 
-def _hours_later(received: datetime, hours: float, calendar: Calendar) -> datetime:
-    left, day = timedelta(hours=hours), received.date()
+def _hours_later(taken: datetime, hours: float, calendar: Calendar) -> datetime:
+    left, day = timedelta(hours=hours), taken.date()
     while True:
         for opens, closes in _SHIFTS:
-            begin = max(received, datetime.combine(day, opens, VIETNAM))
+            begin = max(taken, datetime.combine(day, opens, VIETNAM))
             worked = datetime.combine(day, closes, VIETNAM) - begin
             if left <= worked:
                 return begin + left

@@ -32,6 +32,7 @@ class Context:
         channel: where the message came from.
         keep_days: how long talk is kept, told at first contact.
         due_text: (procedure code, message text) → the answer to "which day", or None where unknown.
+        ready: procedure code → when a result would be there if filed now, or None where unknown.
         place: message text → the answer about an old place name, or None.
     """
 
@@ -42,6 +43,7 @@ class Context:
     channel: str
     keep_days: int
     due_text: Callable[[str, str], str | None]
+    ready: Callable[[str], str | None]
     place: Callable[[str], str | None]
 
 
@@ -122,7 +124,8 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
     replies = []
     for position, code in enumerate(codes[:3]):
         told = context.desk.catalog.procedures[code]
-        text, sections = compose(told, aspects, context.desk, brief=not whole)
+        ready = context.ready(code) if Aspect.PROCESSING_TIME in aspects else None
+        text, sections = compose(told, aspects, context.desk, brief=not whole, ready=ready)
         last = position == len(codes[:3]) - 1
         replies += wording.answer_replies(told, text, sections, aspects, with_buttons=last)
     # Offered on "không phải": what the message may have meant else, then what is easily taken for the answer.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.catalog.answers import Desk, source_line
 from bot.catalog.calendar import Calendar
-from bot.catalog.deadlines import due
+from bot.catalog.deadlines import CUTOFF, due, received
 from bot.catalog.schema import Procedure
 from bot.clock import local
 from bot.conversation.moments import filing_moment
@@ -60,6 +60,25 @@ def due_text(desk: Desk, code: str, said: str, now: datetime) -> str | None:
         lines.append(T["due_official"])
         text = "\n".join(lines)
     return f"{text}\n\n{source_line(procedure)}"
+
+
+def ready_text(desk: Desk, code: str, now: datetime) -> str | None:
+    """When a result would be there if filed now; None where the limit is not one single figure."""
+    procedure = desk.catalog.get(code)
+    if procedure is None or len(procedure.processing_times) != 1 or _lead(procedure, 0):
+        return None
+    limit, calendar = procedure.processing_times[0], calendar_of(desk)
+    start = received(now, calendar)
+    today = local(start).date() == local(now).date()
+    if limit.cutoff_15h and local(start).time() > CUTOFF:
+        start, today = received(start.replace(hour=23), calendar), False
+    lead = T["ready_today" if today else "ready_later"].format(day=day_text(start))
+    if limit.cutoff_15h:
+        lead = T["ready_before"].format(lead=lead, hour=CUTOFF.hour)
+    found = due(start, limit, calendar)
+    same = local(found.at).date() == local(start).date()
+    told = T["ready_same_day"] if same else T["ready"]
+    return str(told.format(lead=lead, due=day_text(found.at), estimated=T["estimated"] if found.estimated else ""))
 
 
 def deadline_of(desk: Desk, code: str, received_at: datetime) -> tuple[datetime, bool] | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.catalog.answers import Desk
 from bot.conversation.decide import Context, decide, wanted_codes
-from bot.conversation.due import due_text
+from bot.conversation.due import due_text, ready_text
 from bot.conversation.model import DossierView, Memory, Outcome, Reply, Turn
 from bot.conversation.places import place_text
 from bot.conversation.resolve import faded, resolve
@@ -68,6 +68,7 @@ class Talk:
             channel=channel,
             keep_days=self.keep_days,
             due_text=lambda code, said: due_text(desk, code, said, now),
+            ready=lambda code: ready_text(desk, code, now),
             place=place_text,
         )
         return decide(resolved, memory, context)
