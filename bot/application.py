@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.catalog.answers import Desk
-from bot.catalog.catalog import load_catalog
+from bot.catalog.kept import load_kept
 from bot.catalog.loading import CatalogError
 from bot.catalog.office import load_office
 from bot.clock import local, utc_now
@@ -29,7 +29,12 @@ def open_desk(settings: Settings, catalog: Path | None = None) -> Desk:
     """
     try:
         office, province = load_office(settings.catalog, settings.office)
-        return Desk(load_catalog(catalog or settings.catalog), office, province, local(utc_now()).date())
+        return Desk(
+            load_kept(catalog or settings.catalog, settings.var_dir / "models"),
+            office,
+            province,
+            local(utc_now()).date(),
+        )
     except CatalogError as error:
         more = f" (và {len(error.faults) - 1} lỗi nữa, xem: motcua catalog check)" if len(error.faults) > 1 else ""
         raise BadInputError(f"{error.faults[0]}{more}") from error

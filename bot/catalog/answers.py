@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from bot.catalog.catalog import Catalog
-from bot.catalog.office import Office, Province, ProvinceFee
+from bot.catalog.office import Office, Province, ProvinceFee, counter_text
 from bot.catalog.schema import (
     Aspect,
     CopyKind,
@@ -188,6 +188,8 @@ def _where(procedure: Procedure, desk: Desk) -> list[str]:
     if where is None:
         return []
     lines = [_T["filed_at"].format(place=where.filed_at)]
+    if counter := counter_text(desk.office, procedure.field, desk.today):
+        lines.append(_T["counter"].format(counter=counter))
     if where.anywhere_in_province:
         lines.append(_T["anywhere"].format(province=desk.province.name))
     if where.note:

@@ -145,11 +145,15 @@ def _read_yaml(path: Path, shown: str) -> tuple[yaml.Node, object]:
         if len(raw) > MAX_FILE_BYTES:
             raise CatalogError([Fault(shown, 1, "", f"tệp lớn hơn {MAX_FILE_BYTES // 1024} KB")])
         text = raw.decode("utf-8")
-        node = yaml.compose(text, Loader=_Loader)
-        if node is None:
-            raise CatalogError([Fault(shown, 1, "", "tệp trống")])
-        _reject_duplicate_keys(node)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - CSafeLoader
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                raise CatalogError([Fault(shown, 1, "", "tệp trống")])
+            _reject_duplicate_keys(node)
+            data = loader.construct_document(node)
+        finally:
+            loader.dispose()
     except OSError as error:
         raise CatalogError([Fault(shown, 1, "", f"không đọc được tệp: {error.strerror}")]) from error
     except UnicodeDecodeError as error:

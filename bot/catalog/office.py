@@ -42,6 +42,18 @@ class Hours(Strict):
     valid_to: date | None = None
 
 
+class Counter(Strict):
+    """A counter or place of its own (công an xã, quầy đất đai): where the procedures of some fields are filed."""
+
+    name: Text
+    fields: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    address: Text | None = None
+    phone: Text | None = None
+    hours: tuple[Hours, ...] = ()
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
 class ProvinceFee(Strict):
     """A fee set by the provincial council (HĐND cấp tỉnh) for one procedure."""
 
@@ -75,6 +87,7 @@ class Office(Strict):
     phone: Text | None = None
     website: Text | None = None
     hours: tuple[Hours, ...] = ()
+    counters: tuple[Counter, ...] = ()
     notices: tuple[Text, ...] = ()  # who is away, what is closed: shown on the front page
     days_off: tuple[date, ...] = ()
     working_days: tuple[date, ...] = ()
@@ -95,10 +108,24 @@ def load_office(root: Path, slug: str) -> tuple[Office, Province]:
     return office, read_model(Province, local / "provinces" / f"{office.province}.yml")
 
 
+def counter_text(office: Office, field: str, today: date) -> str | None:
+    """Where in the office the procedures of a field are filed, with address, phone and hours; None where unknown."""
+    for counter in office.counters:
+        begun = counter.valid_from is None or counter.valid_from <= today
+        if field in counter.fields and begun and (counter.valid_to is None or today <= counter.valid_to):
+            parts = (counter.name, counter.address, counter.phone, _spans(counter.hours, today))
+            return ", ".join(part for part in parts if part)
+    return None
+
+
 def hours_text(office: Office, today: date) -> str | None:
     """The opening hours in force on a day, one line a counter; None where none are known."""
+    return _spans(office.hours, today)
+
+
+def _spans(listed: tuple[Hours, ...], today: date) -> str | None:
     lines = []
-    for hours in office.hours:
+    for hours in listed:
         if (hours.valid_from and today < hours.valid_from) or (hours.valid_to and today > hours.valid_to):
             continue
         spans = ", ".join(f"{shift.opens}–{shift.closes}" for shift in hours.shifts)

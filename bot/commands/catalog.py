@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 from bot.application import open_desk
@@ -15,7 +16,7 @@ from bot.catalog.facts import check_facts
 from bot.catalog.imports.records import Record, read_json, read_raw
 from bot.catalog.loading import FIELDS_FILE, CatalogError, load_procedure
 from bot.catalog.office import load_office
-from bot.catalog.schema import Aspect
+from bot.catalog.schema import Aspect, Procedure
 from bot.commands import catalog_import
 from bot.errors import BadInputError
 from bot.settings import load_settings
@@ -137,13 +138,21 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
+def _ends(procedure: Procedure, today: date) -> date | None:
+    """The first day on which the procedure or one of its fees, still in force, ends."""
+    ends = [procedure.valid_to, *(fee.valid_to for fee in procedure.fees)]
+    return min((end for end in ends if end and end >= today), default=None)
+
+
 def _freshness(catalog: Catalog, desk: Desk) -> dict[str, list[str]]:
     year, month_ = desk.today.year, desk.today.month
+    soon = desk.today + timedelta(days=90)
     limit = f"{year - 1}-{month_:02d}"
     items = catalog.procedures.values()
     return {
         "superseded": [p.code for p in items if p.superseded_by],
         "expired": [p.code for p in items if p.valid_to and p.valid_to < desk.today],
+        "expiring_in_90_days": [p.code for p in items if (end := _ends(p, desk.today)) and end <= soon],
         "older_than_12_months": [p.code for p in items if p.provenance.as_of < limit],
         "unverified": [p.code for p in items if p.verification is None],
     }
