@@ -152,6 +152,8 @@ def _offer(
 ) -> Turn:
     offered = candidates[:MAX_OFFERED]
     procedures = [p for c in offered if (p := context.desk.catalog.get(c.code))]
+    if memory.pending == "choice" and {c.procedure for c in memory.offered} == {p.code for p in procedures}:
+        return _same_again(understanding, memory)
     text, buttons = wording.choices(procedures, lead)
     remembered = replace(
         memory,
@@ -165,6 +167,14 @@ def _offer(
     return _turn(
         understanding, Outcome.CLARIFY, _said(text, *buttons), remembered, procedures=tuple(p.code for p in procedures)
     )
+
+
+def _same_again(understanding: Understanding, memory: Memory) -> Turn:
+    """The same question is not asked twice: a number or a person is asked for."""
+    buttons = (*(Button(choice.label, choice.procedure) for choice in memory.offered), wording.human())
+    offered = tuple(choice.procedure for choice in memory.offered)
+    said = _said(_T["which_again"], *buttons)
+    return _turn(understanding, Outcome.CLARIFY, said, memory, procedures=offered, effects=("miss",))
 
 
 def _which(understanding: Understanding, memory: Memory, context: Context) -> Turn:
