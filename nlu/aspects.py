@@ -41,7 +41,7 @@ class Aspects:
         for aspect in EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
-                self._models[aspect] = LinearModel.trained(lines, labels)
+                self._models[aspect] = LinearModel.trained(lines, labels, least=2)
 
     def tokens(self, words: Sequence[str]) -> list[str]:
         """Kept words, pairs, triples, the sounds of pairs, the end of the message and matched patterns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from nlu.aspects import Aspects
@@ -13,7 +14,7 @@ from nlu.english import English
 from nlu.entries import Candidate, Entry
 from nlu.features import ASKING
 from nlu.intents import Intents, evidence
-from nlu.linker import Link, Linker
+from nlu.linker import LEARN_UP_TO, Link, Linker
 from nlu.normalize import Prepared, prepare
 from nlu.patterns import Patterns
 from nlu.port import Understanding
@@ -39,6 +40,7 @@ _SEVERAL = re.compile(
 MANY_UP_TO = 45  # words; longer messages are stories with one request
 SECOND_SCORE, CLAUSE_SCORE, CLAUSE_MARGIN = -0.8, -0.4, 0.25
 _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
+OWN_EXAMPLES, QUESTIONS_EVERY = 3, 8
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
 
@@ -63,11 +65,10 @@ class EmbeddedEngine:
         kept = cache.load(entries, training) if cache else None
         self._linker = Linker(self._merged(entries, training), model=kept.model if kept else None)
         self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
-        labelled = self._training(training)
         self._english = English(training.english)
         self._patterns = Patterns.of(training.patterns)
-        self._intents = Intents(labelled, self._patterns, self._proof)
-        self._aspects = Aspects(labelled, self._patterns)
+        self._intents = Intents(self._for_intents(training), self._patterns, self._proof)
+        self._aspects = Aspects(training.examples, self._patterns)
         if cache and kept is None and self._linker.model:
             cache.save(entries, training, self._linker.model, self._proofs)
 
@@ -91,17 +92,25 @@ class EmbeddedEngine:
             )
         return merged
 
-    def _training(self, training: Training) -> tuple[Example, ...]:
-        """The labelled messages, and the catalogue's examples as messages that ask about a procedure."""
-        own = tuple(
-            Example(text, "ask_procedure") for entry in self.entries for text in (*entry.examples[:5], entry.short_name)
-        )
-        if len(self.entries) > 1500:
+    def _for_intents(self, training: Training) -> list[Example]:
+        """The labelled messages, and a few of each procedure: how people ask is alike, whatever they ask about."""
+        own = [
+            Example(text, "ask_procedure")
+            for entry in self.entries
+            for text in (*entry.examples[:OWN_EXAMPLES], entry.short_name)
+        ]
+        if len(self.entries) > LEARN_UP_TO:
             own = own[::8]
+        taken: Counter[str] = Counter()
+        kept = []
+        for example in training.examples:
+            taken[example.procedure or ""] += 1
+            if not example.procedure or taken[example.procedure] % QUESTIONS_EVERY == 0:
+                kept.append(example)
         self._document_of = {
             document.words: number for number, document in enumerate(self._linker.documents) if document.words
         }
-        return training.examples + own
+        return kept + own
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
         words = prepare(example.text).words

@@ -59,7 +59,7 @@ class Intents:
             if words:
                 lines.append(" ".join([*tokens(words, patterns.found(" ".join(words))), *proof]))
                 labels.append(example.intent)
-        self._model = LinearModel.trained(lines, labels)
+        self._model = LinearModel.trained(lines, labels, least=2)
 
     def intent(self, words: Sequence[str], folded: str, proof: Sequence[str]) -> tuple[str, float]:
         """The likeliest intent and how sure it is, 0–1 (the share of its exponential score)."""

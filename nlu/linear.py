@@ -8,7 +8,6 @@ class is known. The file is bincode: little endian, lengths as 64-bit integers.
 
 from __future__ import annotations
 
-import struct
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,18 +27,36 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
-    def number(self, form: str) -> int:
-        (value,) = struct.unpack_from("<" + form, self._data, self._at)
-        self._at += struct.calcsize("<" + form)
-        return int(value)
+    def number(self, size: int = 8) -> int:
+        """An unsigned number of ``size`` bytes."""
+        self._at += size
+        return int.from_bytes(self._data[self._at - size : self._at], "little")
 
-    def text(self) -> str:
-        length = self.number("Q")
+    def words(self) -> list[str]:
+        """A list of strings."""
+        return [self._text() for _ in range(self.number())]
+
+    def _text(self) -> str:
+        length = self.number()
         self._at += length
         return self._data[self._at - length : self._at].decode("utf-8")
 
+    def vocabulary(self) -> dict[str, int]:
+        """A map of strings to 32-bit numbers; a tight loop, for there are tens of thousands."""
+        data, at = self._data, self._at
+        number = int.from_bytes
+        count, at = number(data[at : at + 8], "little"), at + 8
+        found = {}
+        for _ in range(count):
+            end = at + 8 + number(data[at : at + 8], "little")
+            found[data[at + 8 : end].decode()] = number(data[end : end + 4], "little")
+            at = end + 4
+        self._at = at
+        return found
+
     def floats(self) -> Floats:
-        length = self.number("Q")
+        """A list of 32-bit floats."""
+        length = self.number()
         found = np.frombuffer(self._data, "<f4", length, self._at)
         self._at += 4 * length
         return found
@@ -65,11 +82,11 @@ class LinearModel:
 
     @classmethod
     def trained(
-        cls, lines: Sequence[str], labels: Sequence[str], *, features: int = 60_000, c: float = 1.0
+        cls, lines: Sequence[str], labels: Sequence[str], *, features: int = 60_000, least: int = 1, c: float = 1.0
     ) -> LinearModel:
-        """Trains on lines of tokens parted by spaces, one label each."""
+        """Trains on lines of tokens, one label each; tokens in fewer lines than ``least`` are dropped."""
         model = TextClassifier(
-            max_features=features, ngram_range=(1, 1), min_df=1, max_df=1.0, c=c, max_iter=100, tol=0.1
+            max_features=features, ngram_range=(1, 1), min_df=least, max_df=1.0, c=c, max_iter=100, tol=0.1
         )
         model.fit(list(lines), list(labels))
         with tempfile.TemporaryDirectory() as folder:
@@ -81,16 +98,13 @@ class LinearModel:
     def read(cls, data: bytes) -> LinearModel:
         """Reads what ``TextClassifier.save`` wrote."""
         reader = _Reader(data)
-        vocabulary = {}
-        for _ in range(reader.number("Q")):
-            token = reader.text()
-            vocabulary[token] = reader.number("I")
+        vocabulary = reader.vocabulary()
         idf = reader.floats()
-        for form in ("Q", "Q", "Q", "Q", "Q", "d", "B", "B"):  # sizes and settings that we gave
-            reader.number(form)
+        for size in (8, 8, 8, 8, 8, 8, 1, 1):  # sizes and settings that we gave
+            reader.number(size)
         flat = reader.floats()
         biases = reader.floats()
-        classes = tuple(reader.text() for _ in range(reader.number("Q")))
+        classes = tuple(reader.words())
         weights = np.ascontiguousarray(flat.reshape(len(classes), len(idf)).T.astype(np.float16))
         return cls(classes, vocabulary, idf.copy(), weights, biases.copy())
 
