@@ -242,7 +242,9 @@ def _overview(procedure: Procedure, desk: Desk) -> list[str]:
         names = [p.short_name for code in procedure.components if (p := desk.catalog.get(code))]
         lines.append(_T["components"].format(names="; ".join(names)))
     if procedure.documents:
-        lines.append(_T["overview_documents"].format(count=len(procedure.documents)))
+        varies = any(document.when or document.case for document in procedure.documents)
+        key = "overview_documents_vary" if varies else "overview_documents"
+        lines.append(_T[key].format(count=len(procedure.documents)))
     for aspect, tell in ((Aspect.PROCESSING_TIME, _times), (Aspect.FEE, _fees), (Aspect.WHERE, _where)):
         told = tell(procedure, desk)
         if told:

@@ -40,7 +40,7 @@ class Resolved:
 
     Attributes:
         understanding: with intent, aspects and procedures as meant in context.
-        how: "alone", "choice", "follow_up", "correction", "rejection", "wrong_number", "pending".
+        how: "alone", "choice", "follow_up", "correction", "rejection", "wrong_number", "no_list".
     """
 
     understanding: Understanding
@@ -131,6 +131,10 @@ def resolve(understanding: Understanding, memory: Memory, engine: NluEngine) -> 
         chosen = _choice(understanding, folded, memory, engine)
         if chosen:
             return chosen
+    elif not folded.isdigit() and _picked(folded, MAX_OFFERED) is not None:
+        # "Cái thứ hai" where no list is open: of what?
+        return Resolved(replace(understanding, intent="ask_procedure", aspects=(), procedures=(), procedure=None,
+                                candidates=()), "no_list")  # fmt: skip
     corrected = _corrected(understanding, folded, memory, engine)
     if corrected:
         return corrected
