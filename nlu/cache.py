@@ -18,7 +18,7 @@ from nlu.linear import LinearModel
 from nlu.training_data import Training
 
 log = logging.getLogger("motcua.nlu")
-_CODE = ("features.py", "linear.py", "linker.py", "normalize.py", "intents.py", "embedded.py")
+_CODE = ("features.py", "linear.py", "linker.py", "normalize.py", "intents.py", "concepts.py", "embedded.py")
 
 
 @dataclass(frozen=True, slots=True)

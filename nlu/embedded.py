@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from nlu.aspects import Aspects
 from nlu.cache import ModelCache
 from nlu.codes import find_codes, near_misses, procedure_codes
+from nlu.concepts import Concepts
 from nlu.english import English
 from nlu.entries import Candidate, Entry
 from nlu.features import ASKING
@@ -63,7 +64,10 @@ class EmbeddedEngine:
         self._by_code = {entry.code: entry for entry in entries}
         self._successor = {entry.code: entry.superseded_by for entry in entries if entry.superseded_by}
         kept = cache.load(entries, training) if cache else None
-        self._linker = Linker(self._merged(entries, training), model=kept.model if kept else None)
+        self._concepts = Concepts(training.concepts)
+        self._linker = Linker(
+            self._merged(entries, training), model=kept.model if kept else None, concepts=self._concepts
+        )
         self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
         self._english = English(training.english)
         self._patterns = Patterns.of(training.patterns)

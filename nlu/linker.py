@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlu.concepts import Concepts
 from nlu.entries import Entry
 from nlu.features import STOP, features, grams
 from nlu.linear import Floats, LinearModel
@@ -74,8 +75,10 @@ class Linker:
         entries: Sequence[Entry],
         documents: Sequence[Document] | None = None,
         model: LinearModel | None = None,
+        concepts: Concepts | None = None,
     ) -> None:
         """Indexes all names and examples; trains the linear model unless it is given (from a cache)."""
+        self._concepts = concepts or Concepts({})
         self.entries = list(entries)
         self.documents = list(documents_of(entries) if documents is None else documents)
         self._index()
@@ -118,7 +121,8 @@ class Linker:
         self._starts = np.searchsorted(owners, np.arange(len(self.entries)))
 
     def _tokens(self, words: Sequence[str]) -> list[str]:
-        return [feature.replace(" ", "_") for feature in features(words, self._kept)] + grams(words)
+        found = [feature.replace(" ", "_") for feature in features(words, self._kept)]
+        return [*found, *grams(words), *self._concepts.tokens(words)]
 
     def known_share(self, words: Sequence[str]) -> float:
         """How much of what was said occurs in the catalogue at all, 0–1 (by weight)."""

@@ -42,12 +42,14 @@ class Training:
     Attributes:
         examples: labelled messages.
         patterns: patterns over folded text by name.
+        concepts: name → folded words and phrases that mean it.
         english: English phrase, lower case → folded Vietnamese of the same meaning.
     """
 
     examples: tuple[Example, ...]
     patterns: dict[str, tuple[str, ...]]
     english: dict[str, str] = field(default_factory=dict)
+    concepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _lines(block: object, where: str) -> Iterator[str]:
@@ -82,6 +84,7 @@ def load_training(directory: Path = TRAINING) -> Training:
     examples: list[Example] = []
     patterns: dict[str, list[str]] = {}
     english: dict[str, str] = {}
+    concepts: dict[str, list[str]] = {}
     for path in sorted(directory.rglob("*.yml")):
         try:
             data = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -99,8 +102,15 @@ def load_training(directory: Path = TRAINING) -> Training:
                 ]
             elif "regex" in item:
                 patterns.setdefault(item["regex"], []).extend(_lines(item.get("examples"), where))
+            elif "lookup" in item:
+                concepts.setdefault(str(item["lookup"]), []).extend(_lines(item.get("examples"), where))
             elif "synonym" in item:
                 english |= dict.fromkeys(_lines(item.get("examples"), where), str(item["synonym"]))
             else:
-                raise TrainingDataError(f"{where}: cần 'intent', 'regex' hoặc 'synonym'")
-    return Training(tuple(examples), {name: tuple(lines) for name, lines in patterns.items()}, english)
+                raise TrainingDataError(f"{where}: cần 'intent', 'regex', 'lookup' hoặc 'synonym'")
+    return Training(
+        tuple(examples),
+        {name: tuple(lines) for name, lines in patterns.items()},
+        english,
+        {name: tuple(lines) for name, lines in concepts.items()},
+    )
