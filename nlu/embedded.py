@@ -28,7 +28,7 @@ MARGIN_COUNTS_TO = 0.8
 ANSWER_FROM = 0.65
 OFFER_FROM = 0.06
 _SPLIT = re.compile(
-    r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|voi lai|đồng thời|dong thoi|ngoài ra|ngoai ra|tiện thể|tien the|sẵn|và|còn"
+    r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|voi lai|đồng thời|dong thoi|ngoài ra|ngoai ra|tiện thể|tien the|sẵn|và|va|còn"
     r"|rồi|roi|r|xong|luôn|luon|với|voi|vs)\b",
     re.IGNORECASE,
 )
@@ -178,7 +178,7 @@ class EmbeddedEngine:
         links = self._linker.rank(words)
         known = self._linker.known_share(words)
         named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
-        content = sum(word not in ASKING and not word.isdigit() for word in words)
+        content = sum(word not in ASKING and not word.isdigit() for word in words) + 2 * self._linker.kept(words)
         if hits:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
@@ -191,7 +191,9 @@ class EmbeddedEngine:
         aspects = self._aspects.asked(prepared.text, words) if intent == "ask_procedure" else ()
         candidates = self._candidates(links)
         procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
-        if not procedures and candidates and candidates[0].score >= ANSWER_FROM:
+        if content == 0:
+            procedures = ()  # what is asked, but not of what
+        elif not procedures and candidates and candidates[0].score >= ANSWER_FROM:
             procedures = (candidates[0].code,)
         return Understanding(
             text,

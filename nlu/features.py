@@ -21,7 +21,10 @@ ASKING = STOP | frozenset(
     nop truc tuyen online mang mau don to khai doi cho noi co quan huong dan buoc quy trinh dieu kien doi tuong ket
     qua nhan luat nghi dinh thong tu can cu phap ly van phai mat ton dong gia mien ban loai thieu mang theo chuan
     thoi han gian truoc sau nua them het xong sang chieu mai hom nay thu tuan thang nam tuoi vneid app dau lam thi
-    luon duoc hong ha ua u con cai viec vu tu dong khoan giam
+    luon duoc hong ha ua u con cai viec vu tu dong khoan giam giai quyet xu ly lay tra bua hom ngay gio phut tiec dien
+    dien thoai mang le phi ton nhieu luat nghi dinh huong dan cach buoc nhu gui buu dien truc tiep khac thay dum gium
+    bao dung nhanh cham lau quen roi the nay kia ay nua coi xem noi biet xac nhan ho tro quay cua ra vo toi ben so
+    nguoi than minh ong ba co chu anh chi em bac cau di can bo trung tam uy ban xa phuong huyen tinh thanh pho cong an
     """.split()
 )
 _PAIR = 1.25

@@ -124,6 +124,10 @@ class Linker:
         found = [feature.replace(" ", "_") for feature in features(words, self._kept)]
         return [*found, *grams(words), *self._concepts.tokens(words)]
 
+    def kept(self, words: Sequence[str]) -> int:
+        """How many pairs of stop words in the message are names of something ("sổ đỏ")."""
+        return sum(f"{one} {two}" in self._kept for one, two in pairwise(words))
+
     def known_share(self, words: Sequence[str]) -> float:
         """How much of what was said occurs in the catalogue at all, 0–1 (by weight)."""
         whole, known = 0.0, 0.0

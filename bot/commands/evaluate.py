@@ -99,7 +99,7 @@ def _converse(dialogues: Sequence[Dialogue], talk: Talk, report: Report) -> None
                     f"   được {turn.outcome.value} {turn.intent} {list(turn.procedures)}"
                 )
             memory = turn.memory
-            offered = turn.procedures if turn.outcome is Outcome.CLARIFY else ()
+            offered = turn.procedures
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -133,13 +133,14 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
     near += [sibling.code for code in codes for sibling in context.desk.catalog.procedures[code].siblings]
     near += [c.code for c in understanding.candidates]
     alternatives = tuple(
-        Choice(code, found.short_name)
+        Choice(code, found.short_name, found.choose_when or "")
         for code in dict.fromkeys(near)
         if code not in codes and (found := context.desk.catalog.get(code))
     )[:MAX_OFFERED]
     remembered = replace(
         _settled(memory),
         topic=codes[-1],
+        answered=codes,
         aspects=tuple(aspects),
         intent="ask_procedure",
         offered=alternatives or tuple(choice for choice in memory.offered if choice.procedure not in codes),
@@ -157,7 +158,7 @@ def _offer(
     text, buttons = wording.choices(procedures, lead)
     remembered = replace(
         memory,
-        offered=tuple(Choice(p.code, p.short_name) for p in procedures),
+        offered=tuple(Choice(p.code, p.short_name, p.choose_when or "") for p in procedures),
         pending="choice",
         intent=understanding.intent if understanding.intent == "due_date" else "ask_procedure",
         aspects=understanding.aspects,

@@ -20,8 +20,10 @@ def to_json(memory: Memory) -> dict[str, Any]:
 def from_json(stored: Mapping[str, Any]) -> Memory:
     """The memory of a conversation; empty where nothing was stored."""
     known: dict[str, Any] = {key: value for key, value in stored.items() if key in _KNOWN}
-    for key in ("aspects", "rejected"):
+    for key in ("aspects", "rejected", "answered"):
         known[key] = tuple(known.get(key) or ())
-    known["offered"] = tuple(Choice(item["procedure"], item["label"]) for item in known.get("offered") or ())
+    known["offered"] = tuple(
+        Choice(item["procedure"], item["label"], item.get("hint", "")) for item in known.get("offered") or ()
+    )
     known["at"] = datetime.fromisoformat(known["at"]) if known.get("at") else None
     return Memory(**known)

@@ -62,10 +62,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One thing offered in a list: a procedure by code, with the value its button sends."""
+    """One thing offered in a list: a procedure by code, what it is called, and when it is meant."""
 
     procedure: str
     label: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Memory:
 
     Attributes:
         topic: code of the procedure last answered about.
+        answered: all codes of that answer, in order.
         aspects: aspects last asked.
         intent: intent to resume when a choice is made ("ask_procedure", "due_date", "dossier_status").
         offered: the choices last offered, in order.
@@ -87,6 +89,7 @@ class Memory:
     """
 
     topic: str | None = None
+    answered: tuple[str, ...] = ()
     aspects: tuple[str, ...] = ()
     intent: str | None = None
     offered: tuple[Choice, ...] = ()

@@ -77,7 +77,9 @@ def judge_turn(said: Said, turn: Turn, offered_before: Sequence[str], current: C
         return False
     if not wanted or turn.outcome.value not in {"answer", "clarify"}:
         return True
-    return bool(told & wanted) if turn.outcome.value == "clarify" else bool(told) and told <= wanted
+    if turn.outcome.value == "clarify":
+        return bool(told & wanted)
+    return told == wanted if said.all else bool(told) and told <= wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ class Said:
         intent: as resolved in context, None where it does not matter.
         aspects: exact set, None where it does not matter.
         procedures: acceptable codes; for a clarification: those that must be offered.
-        pick: number of the choice offered in the turn before that must be answered about.
+        pick: number among the procedures of the turn before (offered or answered) that must be answered about.
+        all: every listed procedure must be answered.
         dossier_codes: exact set, None where it does not matter.
     """
 
@@ -53,6 +54,7 @@ class Said:
     aspects: tuple[str, ...] | None
     procedures: tuple[str, ...]
     pick: int | None
+    all: bool
     dossier_codes: tuple[str, ...] | None
 
 
@@ -132,12 +134,17 @@ def _time(value: object, where: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=VIETNAM)
 
 
-def _dialogue(where: str, number: int, item: Any) -> Dialogue:
+def _dialogue(where: str, place: int, item: Any) -> Dialogue:
     if not isinstance(item, Mapping) or not isinstance(item.get("turns"), list):
         raise BadInputError(f"{where}: cần trường 'turns'")
     now = _time(item.get("now", "2026-11-25T09:00"), where)
-    turns = tuple(_said(f"{where}, lượt {turn}", said) for turn, said in enumerate(item["turns"], 1))
-    return Dialogue(str(item.get("id", number)), str(item.get("kind", "")), now, turns)
+    turns = []
+    at = now
+    for number, raw in enumerate(item["turns"], 1):
+        said = _said(f"{where}, lượt {number}", raw)
+        at = said.at or at  # a turn without a time happens at the time of the one before
+        turns.append(replace(said, at=at))
+    return Dialogue(str(item.get("id", place)), str(item.get("kind", "")), now, tuple(turns))
 
 
 def _said(where: str, item: Any) -> Said:
@@ -150,5 +157,5 @@ def _said(where: str, item: Any) -> Said:
     at = _time(item["at"], where) if item.get("at") else None
     return Said(
         item["say"], at, outcomes, intent, aspects if "aspects" in item else None, _strings(item.get("procedures")),
-        item.get("pick"), codes,
+        item.get("pick"), bool(item.get("all")), codes,
     )  # fmt: skip
