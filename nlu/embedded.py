@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from nlu.aspects import Aspects
 from nlu.cache import ModelCache
@@ -13,7 +14,7 @@ from nlu.codes import find_codes, near_misses, procedure_codes
 from nlu.concepts import Concepts
 from nlu.english import English
 from nlu.entries import Candidate, Entry
-from nlu.features import ASKING
+from nlu.features import ASKING, PLAIN
 from nlu.intents import Intents, evidence
 from nlu.linker import LEARN_UP_TO, Link, Linker
 from nlu.normalize import Prepared, prepare
@@ -23,8 +24,9 @@ from nlu.training_data import Example, Training, load_training
 
 # Calibration of the linker (logistic in the lead over the second) and the three zones.
 # Fitted on tests/nlu/dev.yml; see docs/decisions.
-MARGIN_WEIGHT, BIAS = 4.9, -0.58
-MARGIN_COUNTS_TO = 0.8
+MARGIN_WEIGHT, FEW_WORDS, BIAS = 4.96, -1.88, -0.57
+MARGIN_COUNTS_TO = 1.2
+FEW = 2  # words of content; a message with so few says little, however well they fit
 ANSWER_FROM = 0.65
 OFFER_FROM = 0.06
 _SPLIT = re.compile(
@@ -41,13 +43,21 @@ _SEVERAL = re.compile(
 MANY_UP_TO = 45  # words; longer messages are stories with one request
 SECOND_SCORE, CLAUSE_SCORE, CLAUSE_MARGIN = -0.8, -0.4, 0.25
 _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
+_NAMES = frozenset({"ban sao", "so do", "con nuoi", "nhan con"})
+FAMILY_SHARE = 0.9  # what the procedures of a family share of certainty
 OWN_EXAMPLES, QUESTIONS_EVERY = 3, 8
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
 
-def probability(margin: float) -> float:
-    """How likely the first procedure is the right one, 0–1, from its lead over the second."""
-    return 1.0 / (1.0 + math.exp(-(BIAS + MARGIN_WEIGHT * min(margin, MARGIN_COUNTS_TO))))
+def probability(margin: float, content: int) -> float:
+    """How likely the first procedure is the right one, 0–1.
+
+    Args:
+        margin: its lead over the second.
+        content: words of the message that say what it is about.
+    """
+    odds = BIAS + MARGIN_WEIGHT * min(margin, MARGIN_COUNTS_TO) + (FEW_WORDS if content <= FEW else 0.0)
+    return 1.0 / (1.0 + math.exp(-odds))
 
 
 class EmbeddedEngine:
@@ -70,11 +80,27 @@ class EmbeddedEngine:
         )
         self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
         self._english = English(training.english)
+        self._families = {
+            self._said(prepare(example.text).words): known
+            for example in training.examples
+            if example.family and (known := self._current(example.family))
+        }
+        self._families.pop(frozenset(), None)
         self._patterns = Patterns.of(training.patterns)
         self._intents = Intents(self._for_intents(training), self._patterns, self._proof)
         self._aspects = Aspects(training.examples, self._patterns)
         if cache and kept is None and self._linker.model:
             cache.save(entries, training, self._linker.model, self._proofs)
+
+    def _said(self, words: Sequence[str]) -> frozenset[str]:
+        """What a message says besides asking: its words, and names made of words of asking ("bản sao")."""
+        pairs = {f"{one} {two}" for one, two in pairwise(words)}
+        return frozenset(word for word in words if word not in PLAIN and not word.isdigit()) | (pairs & _NAMES)
+
+    def _current(self, codes: Sequence[str]) -> tuple[str, ...]:
+        """The codes in force of those that the catalogue has; () where fewer than two are left."""
+        known = dict.fromkeys(self._successor.get(code) or code for code in codes if code in self._by_code)
+        return tuple(known)[:5] if len(known) > 1 else ()
 
     def _merged(self, entries: Sequence[Entry], training: Training) -> list[Entry]:
         """Entries in force with the training questions; a superseded one's names and examples lead to its successor."""
@@ -124,12 +150,12 @@ class EmbeddedEngine:
             self._proofs[key] = evidence(links, self._linker.known_share(words))
         return words, self._proofs[key]
 
-    def _candidates(self, links: Sequence[Link]) -> tuple[Candidate, ...]:
+    def _candidates(self, links: Sequence[Link], content: int = FEW + 1) -> tuple[Candidate, ...]:
         if not links:
             return ()
         top = links[0].score
         second = links[1].score if len(links) > 1 else 0.0
-        best = probability(top - second)
+        best = probability(top - second, content)
         # What is left of certainty is shared out by distance from the best.
         shares = [math.exp((link.score - top) * 5.0) for link in links[1:5]]
         total = sum(shares) or 1.0
@@ -139,6 +165,14 @@ class EmbeddedEngine:
             for link, score in zip(links, [best, *rest], strict=False)
             for entry in (self._linker.entries[link.index],)
         )
+
+    def _family(self, words: Sequence[str]) -> tuple[Candidate, ...]:
+        """The procedures that a general name may mean, equally likely; () where the message says more than that."""
+        codes = self._families.get(self._said(words))
+        if codes is None:
+            return ()
+        share = round(FAMILY_SHARE / len(codes), 4)
+        return tuple(Candidate(code, self._by_code[code].name, share) for code in codes)
 
     def _several(self, prepared: Prepared, first: Sequence[Link]) -> tuple[str, ...]:
         """The procedures asked about in one message, in the order of the text; () where it is one or none.
@@ -189,7 +223,7 @@ class EmbeddedEngine:
         if intent not in _ASKING:
             return Understanding(text, intent, confidence, near_codes=near, known_share=known)
         aspects = self._aspects.asked(prepared.text, words) if intent == "ask_procedure" else ()
-        candidates = self._candidates(links)
+        candidates = self._family(words) or self._candidates(links, content)
         procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
         if content == 0:
             procedures = ()  # what is asked, but not of what

@@ -27,6 +27,16 @@ ASKING = STOP | frozenset(
     nguoi than minh ong ba co chu anh chi em bac cau di can bo trung tam uy ban xa phuong huyen tinh thanh pho cong an
     """.split()
 )
+# Words of asking and of politeness alone: what is left of a general name ("giấy tờ xe máy bao lâu xong") without them.
+PLAIN = frozenset(
+    """
+    a ah ad oi da vay nhe ha nhi em anh chi minh toi chau con co chu bac ban nha thi ma la o va voi cho cua de duoc
+    khong can gi nao sao the nay do day roi bao nhieu lau may ngay tien phi le muon biet giup di den ra vao cung nhu
+    khi neu hay hoac tai cac nhung ai dau phai thu tuc ho so giay to gom vui long cam on chao alo luon het gio ua uh
+    nop truc tuyen online mang mau don khai noi quan huong dan buoc quy trinh dieu kien xong hong hoi ve vu cai ben xin
+    lam nhan ket qua theo dum gium ton
+    """.split()
+)
 _PAIR = 1.25
 _SOUND_WORD = 0.3
 _SOUND_PAIR = 0.55

@@ -2,7 +2,8 @@
 
 An intent may carry aspects after it, joined by ``+``, and the procedure meant after a ``/``:
 ``ask_procedure+documents+fee/1.001193`` (Rasa's own ways of writing several intents in one,
-and an intent with a retrieval key).
+and an intent with a retrieval key). Several codes joined by ``+`` are a family: what is said
+fits all of them, so that the bot has to ask back.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ class TrainingDataError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled message; ``procedure`` is the code it means, where it is labelled."""
+    """One labelled message; ``procedure`` is the code it means, ``family`` the codes it may mean, where labelled."""
 
     text: str
     intent: str
     aspects: tuple[str, ...] = ()
     procedure: str | None = None
+    family: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,19 @@ def _lines(block: object, where: str) -> Iterator[str]:
             yield line[2:].strip()
 
 
-def _label(label: str, where: str) -> tuple[str, tuple[str, ...], str | None]:
-    label, _, procedure = label.partition("/")
+def _label(label: str, where: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    label, _, listed = label.partition("/")
+    codes = tuple(listed.split("+")) if listed else ()
     intent, *aspects = label.split("+")
-    if procedure and not _CODE.fullmatch(procedure):
-        raise TrainingDataError(f"{where}: '{procedure}' không phải mã thủ tục, ví dụ 1.001193")
+    for code in codes:
+        if not _CODE.fullmatch(code):
+            raise TrainingDataError(f"{where}: '{code}' không phải mã thủ tục, ví dụ 1.001193")
     if intent not in INTENTS:
         raise TrainingDataError(f"{where}: không có ý định '{intent}'; cần một trong {', '.join(INTENTS)}")
     for aspect in aspects:
         if aspect not in ASPECTS:
             raise TrainingDataError(f"{where}: không có khía cạnh '{aspect}'; cần một trong {', '.join(ASPECTS)}")
-    return intent, tuple(aspect for aspect in ASPECTS if aspect in aspects), procedure or None
+    return intent, tuple(aspect for aspect in ASPECTS if aspect in aspects), codes
 
 
 def load_training(directory: Path = TRAINING) -> Training:
@@ -95,9 +99,10 @@ def load_training(directory: Path = TRAINING) -> Training:
         for number, item in enumerate(data["nlu"], 1):
             where = f"{path.name}, mục {number}"
             if "intent" in item:
-                intent, aspects, procedure = _label(item["intent"], where)
+                intent, aspects, codes = _label(item["intent"], where)
+                procedure, family = (codes[0], ()) if len(codes) == 1 else (None, codes)
                 examples += [
-                    Example(_ENTITY.sub(r"\1", line), intent, aspects, procedure)
+                    Example(_ENTITY.sub(r"\1", line), intent, aspects, procedure, family)
                     for line in _lines(item.get("examples"), where)
                 ]
             elif "regex" in item:
