@@ -14,7 +14,7 @@ from nlu.codes import find_codes, near_misses, procedure_codes
 from nlu.concepts import Concepts
 from nlu.english import English
 from nlu.entries import Candidate, Entry
-from nlu.features import ASKING, PLAIN
+from nlu.features import ASKING, PLAIN, SUBJECTLESS
 from nlu.intents import Intents, evidence
 from nlu.linker import LEARN_UP_TO, Link, Linker
 from nlu.normalize import Prepared, prepare
@@ -212,7 +212,8 @@ class EmbeddedEngine:
         links = self._linker.rank(words)
         known = self._linker.known_share(words)
         named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
-        content = sum(word not in ASKING and not word.isdigit() for word in words) + 2 * self._linker.kept(words)
+        content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
+        content += 2 * self._linker.kept(words)
         if hits:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:

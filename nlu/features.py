@@ -21,10 +21,7 @@ ASKING = STOP | frozenset(
     nop truc tuyen online mang mau don to khai doi cho noi co quan huong dan buoc quy trinh dieu kien doi tuong ket
     qua nhan luat nghi dinh thong tu can cu phap ly van phai mat ton dong gia mien ban loai thieu mang theo chuan
     thoi han gian truoc sau nua them het xong sang chieu mai hom nay thu tuan thang nam tuoi vneid app dau lam thi
-    luon duoc hong ha ua u con cai viec vu tu dong khoan giam giai quyet xu ly lay tra bua hom ngay gio phut tiec dien
-    dien thoai mang le phi ton nhieu luat nghi dinh huong dan cach buoc nhu gui buu dien truc tiep khac thay dum gium
-    bao dung nhanh cham lau quen roi the nay kia ay nua coi xem noi biet xac nhan ho tro quay cua ra vo toi ben so
-    nguoi than minh ong ba co chu anh chi em bac cau di can bo trung tam uy ban xa phuong huyen tinh thanh pho cong an
+    luon duoc hong ha ua u con cai viec vu tu dong khoan giam
     """.split()
 )
 # Words of asking and of politeness alone: what is left of a general name ("giấy tờ xe máy bao lâu xong") without them.
@@ -35,6 +32,15 @@ PLAIN = frozenset(
     khi neu hay hoac tai cac nhung ai dau phai thu tuc ho so giay to gom vui long cam on chao alo luon het gio ua uh
     nop truc tuyen online mang mau don khai noi quan huong dan buoc quy trinh dieu kien xong hong hoi ve vu cai ben xin
     lam nhan ket qua theo dum gium ton
+    """.split()
+)
+# With these too, nothing is said but what is asked: a question about the subject that is open.
+SUBJECTLESS = PLAIN | frozenset(
+    """
+    giai quyet xu ly thoi han gian luat nghi dinh thong tu quy can cu phap theo nguoi khac thay truc tiep quay bua hom
+    nhu cach lay tra xai dung co duoc chang gap mat dong nhieu 1 mot moi thang qua mang app dien thoai vneid gia moi
+    thieu them nua nay kia quen lo sau dau het ha nghe bac dau tai nha chua lan gui buu tiec noi xem coi doi cho dau
+    nho nhat bat tu dau di ha ta lien ngay nhanh cham cho
     """.split()
 )
 _PAIR = 1.25
