@@ -23,8 +23,8 @@ SPLIT_FROM = 16  # words; shorter messages are read whole
 _KNOWN_FROM = 0.004  # share of the labelled questions a word must occur in to be kept
 _SENTENCE = re.compile(r"([?!;\n]+|\.(?=\s|$))")
 _MASK = "_"
-TOLD_FROM = 0.3
-ASKED_FROM = -0.2  # score of a model from which on its aspect counts; fitted on tests/nlu/dev.yml
+TOLD_FROM = 0.6
+ASKED_FROM = -0.1  # score of a model from which on its aspect counts; fitted on tests/nlu/dev.yml
 
 
 class Aspects:
@@ -41,7 +41,7 @@ class Aspects:
         for aspect in EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
-                self._models[aspect] = LinearModel.trained(lines, labels, least=2)
+                self._models[aspect] = LinearModel.trained(lines, labels, least=3, c=0.3)
 
     def tokens(self, words: Sequence[str]) -> list[str]:
         """Kept words, pairs, triples, the sounds of pairs, the end of the message and matched patterns."""

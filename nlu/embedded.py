@@ -86,6 +86,11 @@ class EmbeddedEngine:
             if example.family and (known := self._current(example.family))
         }
         self._families.pop(frozenset(), None)
+        owners: dict[frozenset[str], set[int]] = {}
+        for document in self._linker.documents:
+            if document.kind != "example":
+                owners.setdefault(self._said(document.words), set()).add(document.owner)
+        self._names = frozenset(said for said, of in owners.items() if said and len(of) == 1)
         self._patterns = Patterns.of(training.patterns)
         self._intents = Intents(self._for_intents(training), self._patterns, self._proof)
         self._aspects = Aspects(training.examples, self._patterns)
@@ -215,6 +220,7 @@ class EmbeddedEngine:
         named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
         content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
         content += 2 * self._linker.kept(words)
+        named_exactly = self._said(words) in self._names
         if hits:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
@@ -225,7 +231,7 @@ class EmbeddedEngine:
         if intent not in _ASKING:
             return Understanding(text, intent, confidence, near_codes=near, known_share=known)
         aspects = self._aspects.asked(prepared.text, words) if intent == "ask_procedure" else ()
-        candidates = self._family(words) or self._candidates(links, content)
+        candidates = self._family(words) or self._candidates(links, FEW + 1 if named_exactly else content)
         procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
         if content == 0:
             procedures = ()  # what is asked, but not of what
