@@ -37,11 +37,12 @@ class Aspects:
         counted = Counter(word for words, _ in asked for word in set(words))
         self._known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))
         lines = [" ".join(self.tokens(words)) for words, _ in asked]
-        self._models = {}
+        models = {}
         for aspect in EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
-                self._models[aspect] = LinearModel.trained(lines, labels, least=3, c=0.3)
+                models[aspect] = LinearModel.trained(lines, labels, least=3, c=0.3)
+        self._model = LinearModel.side_by_side(list(models.values()), "yes", list(models)) if models else None
 
     def tokens(self, words: Sequence[str]) -> list[str]:
         """Kept words, pairs, triples, the sounds of pairs, the end of the message and matched patterns."""
@@ -61,9 +62,10 @@ class Aspects:
         return out
 
     def _asked(self, words: Sequence[str]) -> dict[str, float]:
-        tokens = self.tokens(words)
-        return {aspect: float(model.scores(tokens)[model.classes.index("yes")])
-                for aspect, model in self._models.items()}  # fmt: skip
+        if self._model is None:
+            return {}
+        scores = self._model.scores(self.tokens(words))
+        return {aspect: float(score) for aspect, score in zip(self._model.classes, scores, strict=True)}
 
     def asked(self, text: str, words: Sequence[str]) -> tuple[str, ...]:
         """What a message asks, in the order of the contract; ``overview`` where nothing else is.

@@ -142,17 +142,13 @@ class EmbeddedEngine:
             taken[example.procedure or ""] += 1
             if not example.procedure or taken[example.procedure] % QUESTIONS_EVERY == 0:
                 kept.append(example)
-        self._document_of = {
-            document.words: number for number, document in enumerate(self._linker.documents) if document.words
-        }
         return kept + own
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
         words = prepare(example.text).words
         key = " ".join(words)
         if key not in self._proofs:
-            links = self._linker.rank(words, 2, without=self._document_of.get(words))
-            self._proofs[key] = evidence(links, self._linker.known_share(words))
+            self._proofs[key] = evidence(self._linker.decisive(words), self._linker.known_share(words))
         return words, self._proofs[key]
 
     def _candidates(self, links: Sequence[Link], content: int = FEW + 1) -> tuple[Candidate, ...]:
@@ -225,7 +221,9 @@ class EmbeddedEngine:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
             return self._named(text, named, known)
-        intent, confidence = self._intents.intent(words, prepared.folded, evidence(links, known))
+        intent, confidence = self._intents.intent(
+            words, prepared.folded, evidence(sorted((link.learned for link in links), reverse=True), known)
+        )
         if near and intent not in {"human", "complaint", "unsubscribe"}:
             intent, confidence = "dossier_status", 0.7
         if intent not in _ASKING:

@@ -12,7 +12,6 @@ from itertools import pairwise
 
 from nlu.features import grams
 from nlu.linear import LinearModel
-from nlu.linker import Link
 from nlu.patterns import Patterns
 from nlu.training_data import Example
 
@@ -28,17 +27,18 @@ def tokens(words: Sequence[str], found: Sequence[str]) -> list[str]:
     return out + grams(words)
 
 
-def evidence(links: Sequence[Link], known: float) -> list[str]:
-    """What the linker says, in coarse steps, as tokens."""
-    best = links[0].score if links else -1.0
-    margin = best - links[1].score if len(links) > 1 else 1.0
+def evidence(learned: Sequence[float], known: float) -> list[str]:
+    """What the linker's decisive words say, in coarse steps, as tokens.
+
+    Args:
+        learned: the two highest scores of its linear model.
+        known: how much of what was said occurs in the catalogue at all, 0–1.
+    """
+    best, second = (*learned, -1.0, -1.0)[:2]
     return [
-        f"link_{max(min(int(best * 5), 9), -5)}",
-        f"near_{min(int((links[0].nearest if links else 0) * 8), 8)}",
-        f"named_{min(int((links[0].named if links else 0) * 5), 5)}",
-        f"learned_{max(min(int((links[0].learned if links else -1) * 4), 4), -4)}",
+        f"learned_{max(min(int(best * 4), 4), -4)}",
+        f"margin_{min(int((best - second) * 4), 4)}",
         f"known_{int(known * 6)}",
-        f"margin_{min(int(margin * 4), 4)}",
     ]
 
 

@@ -108,6 +108,28 @@ class LinearModel:
         weights = np.ascontiguousarray(flat.reshape(len(classes), len(idf)).T.astype(np.float16))
         return cls(classes, vocabulary, idf.copy(), weights, biases.copy())
 
+    @classmethod
+    def side_by_side(cls, models: Sequence[LinearModel], label: str, names: Sequence[str]) -> LinearModel:
+        """Several yes/no models over the same lines as one, that scores a message for all of them at once.
+
+        Args:
+            models: trained on the same lines.
+            label: the class of each whose score is wanted.
+            names: what the columns are called.
+        """
+        first = models[0]
+        tokens = list(first.vocabulary)
+        rows = [np.array([model.vocabulary[token] for token in tokens]) for model in models]
+        columns = [model.classes.index(label) for model in models]
+        pairs = list(zip(models, rows, columns, strict=True))
+        return cls(
+            tuple(names),
+            {token: row for row, token in enumerate(tokens)},
+            first.idf[rows[0]],
+            np.stack([model.weights[row, column] for model, row, column in pairs], axis=1),
+            np.array([model.biases[column] for model, _, column in pairs], np.float32),
+        )
+
     def scores(self, tokens: Iterable[str]) -> Floats:
         """The score of every class, in the order of ``classes``."""
         counted = Counter(row for token in tokens if (row := self.vocabulary.get(token)) is not None)

@@ -9,7 +9,6 @@ the score; the weights were fitted by cross-validation, see docs/decisions.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -86,7 +85,7 @@ class Linker:
             lines = [" ".join(self._tokens(document.words)) for document in self.documents]
             model = LinearModel.trained(lines, [f"{document.owner:05}" for document in self.documents])
         self.model = model
-        self._rows = np.array([int(label) for label in model.classes]) if model else None
+        self._classes = np.array([int(label) for label in model.classes]) if model else None
 
     def _index(self) -> None:
         self._kept = frozenset(
@@ -96,28 +95,30 @@ class Linker:
             for one, two in pairwise(document.words)
         )
         vectors = [features(document.words, self._kept) for document in self.documents]
-        owners_with: dict[str, set[int]] = defaultdict(set)
-        for document, vector in zip(self.documents, vectors, strict=True):
-            for feature in vector:
-                owners_with[feature].add(document.owner)
-        total = max(len(self.entries), 2)
-        self._idf = {f: math.log(1 + (total - len(o) + 0.5) / (len(o) + 0.5)) for f, o in owners_with.items()}
-        self._default_idf = math.log(1 + total / 0.5)
-        postings: dict[str, tuple[list[int], list[float]]] = {feature: ([], []) for feature in self._idf}
-        strengths = []
-        for number, (document, vector) in enumerate(zip(self.documents, vectors, strict=True)):
-            norm = math.sqrt(sum((w * self._idf[f]) ** 2 for f, w in vector.items())) or 1.0
-            for feature, weight in vector.items():
-                numbers, weights = postings[feature]
-                numbers.append(number)
-                weights.append(weight * self._idf[feature] / norm)
-            strengths.append(0.0 if document.kind == "example" else min(1.0, norm / _LONG_NAME))
-        self._postings = {
-            feature: (np.array(numbers, np.int32), np.array(weights, np.float32))
-            for feature, (numbers, weights) in postings.items()
-        }
-        self._strengths = np.array(strengths, np.float32)
         owners = np.array([document.owner for document in self.documents])
+        self._rows: dict[str, int] = {}
+        for vector in vectors:
+            for feature in vector:
+                self._rows.setdefault(feature, len(self._rows))
+        sizes = [len(vector) for vector in vectors]
+        numbers = np.repeat(np.arange(len(vectors), dtype=np.int32), sizes)
+        rows = np.fromiter((self._rows[f] for vector in vectors for f in vector), np.int64, sum(sizes))
+        weights = np.fromiter((w for vector in vectors for w in vector.values()), np.float32, sum(sizes))
+        # In how many procedures (not documents) a feature occurs decides what it tells.
+        total = max(len(self.entries), 2)
+        pairs = np.unique(rows * total + owners[numbers]) // total
+        often = np.bincount(pairs, minlength=len(self._rows))
+        self._idf = np.log(1 + (total - often + 0.5) / (often + 0.5)).astype(np.float32)
+        self._default_idf = math.log(1 + total / 0.5)
+        weights *= self._idf[rows]
+        norms = np.sqrt(np.bincount(numbers, weights * weights, len(vectors)))
+        norms[norms == 0] = 1.0
+        weights = (weights / norms[numbers]).astype(np.float32)
+        order = np.argsort(rows, kind="stable")
+        self._numbers, self._weights = numbers[order], weights[order]
+        self._begins = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(self._rows)))))
+        named = np.array([document.kind != "example" for document in self.documents])
+        self._strengths = np.where(named, np.minimum(1.0, norms / _LONG_NAME), 0.0).astype(np.float32)
         self._starts = np.searchsorted(owners, np.arange(len(self.entries)))
 
     def _tokens(self, words: Sequence[str]) -> list[str]:
@@ -133,37 +134,40 @@ class Linker:
         whole, known = 0.0, 0.0
         for feature, weight in features(words, self._kept).items():
             if not feature.startswith("~"):
-                idf = self._idf.get(feature)
-                whole += weight * (self._default_idf if idf is None else idf)
-                known += weight * (idf or 0.0)
+                row = self._rows.get(feature)
+                idf = self._default_idf if row is None else float(self._idf[row])
+                whole += weight * idf
+                known += 0.0 if row is None else weight * idf
         return known / whole if whole else 0.0
 
-    def parts(self, words: Sequence[str], without: int | None = None) -> tuple[Floats, Floats, Floats]:
-        """For every procedure: nearest document, share of a name, what the linear model says.
+    def decisive(self, words: Sequence[str]) -> tuple[float, float]:
+        """The two highest scores of the linear model; (-1, -1) where there is none."""
+        if self.model is None:
+            return -1.0, -1.0
+        second, best = np.partition(self.model.scores(self._tokens(words)), -2)[-2:]
+        return float(best), float(second)
 
-        Args:
-            words: folded words.
-            without: a document to leave out of the nearest (for fitting on the examples themselves).
-        """
-        weighted = {f: w * self._idf[f] for f, w in features(words, self._kept).items() if f in self._idf}
-        norm = math.sqrt(sum(w * w for w in weighted.values())) or 1.0
+    def parts(self, words: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+        """For every procedure: nearest document, share of a name, what the linear model says (folded words in)."""
+        found = {self._rows[f]: w for f, w in features(words, self._kept).items() if f in self._rows}
+        rows = np.fromiter(found.keys(), np.int64, len(found))
+        values = np.fromiter(found.values(), np.float32, len(found)) * self._idf[rows]
         count = len(self.documents)
         close: npt.NDArray[Any] = np.zeros(count)
         there: npt.NDArray[Any] = np.zeros(count)
-        if weighted:
-            found = [self._postings[feature] for feature in weighted]
-            numbers = np.concatenate([numbers for numbers, _ in found])
-            weights = np.concatenate([weights for _, weights in found])
-            of_message = np.repeat(np.array(list(weighted.values())) / norm, [len(n) for n, _ in found])
+        if len(rows):
+            values /= np.sqrt(values @ values) or 1.0
+            spans = [slice(self._begins[row], self._begins[row + 1]) for row in rows]
+            numbers = np.concatenate([self._numbers[span] for span in spans])
+            weights = np.concatenate([self._weights[span] for span in spans])
+            of_message = np.repeat(values, self._begins[rows + 1] - self._begins[rows])
             close = np.bincount(numbers, weights * of_message, count)
             there = np.bincount(numbers, weights * weights, count) * self._strengths
-        if without is not None:
-            close[without] = there[without] = 0.0
         nearest = np.maximum.reduceat(close, self._starts).astype(np.float32)
         named = np.maximum.reduceat(there, self._starts).astype(np.float32)
         learned = np.full(len(self.entries), -1.0, np.float32)
-        if self.model is not None and self._rows is not None:
-            learned[self._rows] = self.model.scores(self._tokens(words))
+        if self.model is not None and self._classes is not None:
+            learned[self._classes] = self.model.scores(self._tokens(words))
         return nearest, named, learned
 
     def scores(self, words: Sequence[str]) -> Floats:
@@ -172,15 +176,9 @@ class Linker:
         found: Floats = NEAR * nearest + NAMED * named + LEARNED * learned
         return found
 
-    def rank(self, words: Sequence[str], limit: int = 8, without: int | None = None) -> list[Link]:
-        """The procedures a message may mean, best first; [] where nothing it says is known.
-
-        Args:
-            words: folded words.
-            limit: how many to give at most.
-            without: a document to leave out (for fitting on the examples themselves).
-        """
-        nearest, named, learned = self.parts(words, without)
+    def rank(self, words: Sequence[str], limit: int = 8) -> list[Link]:
+        """The procedures a message (folded words) may mean, best first; [] where nothing it says is known."""
+        nearest, named, learned = self.parts(words)
         score = NEAR * nearest + NAMED * named + LEARNED * learned
         order = np.argsort(-score, kind="stable")[:limit]
         return [
