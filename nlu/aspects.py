@@ -30,25 +30,33 @@ ASKED_FROM = -0.1  # score of a model from which on its aspect counts; fitted on
 class Aspects:
     """The trained models of one engine."""
 
-    def __init__(self, examples: Sequence[Example], patterns: Patterns) -> None:
-        """Trains on the messages that ask about a procedure and are labelled with what they ask."""
+    def __init__(self, patterns: Patterns, model: LinearModel | None, unmasked: frozenset[str]) -> None:
+        """``model`` and ``unmasked``: as ``trained`` made them."""
         self._patterns = patterns
+        self.model = model
+        self.unmasked = unmasked
+
+    @classmethod
+    def trained(cls, examples: Sequence[Example], patterns: Patterns) -> Aspects:
+        """Trains on the messages that ask about a procedure and are labelled with what they ask."""
         asked = [(prepare(example.text).words, example) for example in examples if example.aspects]
         counted = Counter(word for words, _ in asked for word in set(words))
-        self._known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))
-        lines = [" ".join(self.tokens(words)) for words, _ in asked]
+        known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))
+        untrained = cls(patterns, None, known)
+        lines = [" ".join(untrained.tokens(words)) for words, _ in asked]
         models = {}
         for aspect in EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
                 models[aspect] = LinearModel.trained(lines, labels, least=3, c=0.3)
-        self._model = LinearModel.side_by_side(list(models.values()), "yes", list(models)) if models else None
+        merged = LinearModel.side_by_side(list(models.values()), "yes", list(models)) if models else None
+        return cls(patterns, merged, known)
 
     def tokens(self, words: Sequence[str]) -> list[str]:
         """Kept words, pairs, triples, the sounds of pairs, the end of the message and matched patterns."""
         kept: list[str] = []
         for word in words:
-            shown = word if word in self._known else "0" if word.isdigit() else _MASK
+            shown = word if word in self.unmasked else "0" if word.isdigit() else _MASK
             if shown != _MASK or kept[-1:] != [_MASK]:
                 kept.append(shown)
         out = [word for word in kept if word != _MASK]
@@ -62,10 +70,10 @@ class Aspects:
         return out
 
     def _asked(self, words: Sequence[str]) -> dict[str, float]:
-        if self._model is None:
+        if self.model is None:
             return {}
-        scores = self._model.scores(self.tokens(words))
-        return {aspect: float(score) for aspect, score in zip(self._model.classes, scores, strict=True)}
+        scores = self.model.scores(self.tokens(words))
+        return {aspect: float(score) for aspect, score in zip(self.model.classes, scores, strict=True)}
 
     def asked(self, text: str, words: Sequence[str]) -> tuple[str, ...]:
         """What a message asks, in the order of the contract; ``overview`` where nothing else is.

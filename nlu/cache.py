@@ -18,15 +18,14 @@ from nlu.linear import LinearModel
 from nlu.training_data import Training
 
 log = logging.getLogger("motcua.nlu")
-_CODE = ("features.py", "linear.py", "linker.py", "normalize.py", "intents.py", "concepts.py", "embedded.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The linker's linear model, and the linker's evidence for each training message."""
+    """All that training makes: the linear models by name, and the words that the aspects' model does not mask."""
 
-    model: LinearModel
-    proofs: dict[str, list[str]]
+    models: Mapping[str, LinearModel]
+    unmasked: frozenset[str]
 
 
 class ModelCache:
@@ -37,44 +36,47 @@ class ModelCache:
 
     def _path(self, entries: Sequence[Entry], training: Training) -> Path:
         digest = hashlib.sha256(repr((tuple(entries), training)).encode("utf-8", "backslashreplace"))
-        for name in _CODE:
-            digest.update((Path(__file__).parent / name).read_bytes())
+        for source in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(source.read_bytes())
         return self._folder / f"embedded-{digest.hexdigest()[:24]}.npz"
 
     def load(self, entries: Sequence[Entry], training: Training) -> Kept | None:
         """What was kept for exactly this content and code, or None."""
         try:
-            with np.load(self._path(entries, training), allow_pickle=False) as stored:
+            with self._path(entries, training).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 told = json.loads(bytes(stored["told"]))
-                model = LinearModel(
-                    tuple(told["classes"]),
-                    {token: row for row, token in enumerate(told["tokens"])},
-                    stored["idf"],
-                    stored["weights"],
-                    stored["biases"],
-                )
-                return Kept(model, told["proofs"])
+                models = {
+                    name: LinearModel(
+                        tuple(classes),
+                        {token: row for row, token in enumerate(told["tokens"][name])},
+                        stored[f"{name}_idf"],
+                        stored[f"{name}_weights"],
+                        stored[f"{name}_biases"],
+                    )
+                    for name, classes in told["classes"].items()
+                }
+                return Kept(models, frozenset(told["unmasked"]))
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
 
-    def save(
-        self,
-        entries: Sequence[Entry],
-        training: Training,
-        model: LinearModel,
-        proofs: Mapping[str, Sequence[str]],
-    ) -> None:
+    def save(self, entries: Sequence[Entry], training: Training, kept: Kept) -> None:
         """Keeps it in place of older files; a folder that cannot be written only costs time."""
         path = self._path(entries, training)
         part = path.with_suffix(f".{os.getpid()}.part")
-        tokens = sorted(model.vocabulary, key=model.vocabulary.__getitem__)
-        told = json.dumps({"classes": model.classes, "tokens": tokens, "proofs": proofs}).encode()
+        told = {
+            "classes": {name: model.classes for name, model in kept.models.items()},
+            "tokens": {n: sorted(m.vocabulary, key=m.vocabulary.__getitem__) for n, m in kept.models.items()},
+            "unmasked": sorted(kept.unmasked),
+        }
+        arrays = {
+            f"{name}_{part_of}": getattr(model, part_of)
+            for name, model in kept.models.items()
+            for part_of in ("idf", "weights", "biases")
+        }
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                np.savez(
-                    file, told=np.frombuffer(told, np.uint8), idf=model.idf, weights=model.weights, biases=model.biases
-                )
+                np.savez(file, told=np.frombuffer(json.dumps(told).encode(), np.uint8), **arrays)
             part.replace(path)
             for old in self._folder.glob("embedded-*"):
                 if old != path:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nlu.aspects import Aspects
-from nlu.cache import ModelCache
+from nlu.cache import Kept, ModelCache
 from nlu.codes import find_codes, near_misses, procedure_codes
 from nlu.concepts import Concepts
 from nlu.english import English
@@ -74,11 +74,9 @@ class EmbeddedEngine:
         self._by_code = {entry.code: entry for entry in entries}
         self._successor = {entry.code: entry.superseded_by for entry in entries if entry.superseded_by}
         kept = cache.load(entries, training) if cache else None
-        self._concepts = Concepts(training.concepts)
-        self._linker = Linker(
-            self._merged(entries, training), model=kept.model if kept else None, concepts=self._concepts
-        )
-        self._proofs: dict[str, list[str]] = kept.proofs if kept else {}
+        models = kept.models if kept else {}
+        concepts = Concepts(training.concepts)
+        self._linker = Linker(self._merged(entries, training), model=models.get("linker"), concepts=concepts)
         self._english = English(training.english)
         self._families = {
             self._said(prepare(example.text).words): known
@@ -92,10 +90,17 @@ class EmbeddedEngine:
                 owners.setdefault(self._said(document.words), set()).add(document.owner)
         self._names = frozenset(said for said, of in owners.items() if said and len(of) == 1)
         self._patterns = Patterns.of(training.patterns)
-        self._intents = Intents(self._for_intents(training), self._patterns, self._proof)
-        self._aspects = Aspects(training.examples, self._patterns)
-        if cache and kept is None and self._linker.model:
-            cache.save(entries, training, self._linker.model, self._proofs)
+        if kept:
+            self._intents = Intents(models["intents"], self._patterns)
+            self._aspects = Aspects(self._patterns, models.get("aspects"), kept.unmasked)
+            return
+        intents = Intents.train(self._for_intents(training), self._patterns, self._proof)
+        self._intents = Intents(intents, self._patterns)
+        self._aspects = Aspects.trained(training.examples, self._patterns)
+        if cache:
+            made = {"linker": self._linker.model, "intents": intents, "aspects": self._aspects.model}
+            trained = {name: model for name, model in made.items() if model}
+            cache.save(entries, training, Kept(trained, self._aspects.unmasked))
 
     def _said(self, words: Sequence[str]) -> frozenset[str]:
         """What a message says besides asking: its words, and names made of words of asking ("bản sao")."""
@@ -146,10 +151,7 @@ class EmbeddedEngine:
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
         words = prepare(example.text).words
-        key = " ".join(words)
-        if key not in self._proofs:
-            self._proofs[key] = evidence(self._linker.decisive(words), self._linker.known_share(words))
-        return words, self._proofs[key]
+        return words, evidence(self._linker.decisive(words), self._linker.known_share(words))
 
     def _candidates(self, links: Sequence[Link], content: int = FEW + 1) -> tuple[Candidate, ...]:
         if not links:

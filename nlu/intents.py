@@ -45,24 +45,28 @@ def evidence(learned: Sequence[float], known: float) -> list[str]:
 class Intents:
     """The trained model of one engine."""
 
-    def __init__(
-        self,
+    def __init__(self, model: LinearModel, patterns: Patterns) -> None:
+        """``model``: as ``train`` made it."""
+        self.model = model
+        self._patterns = patterns
+
+    @staticmethod
+    def train(
         examples: Sequence[Example],
         patterns: Patterns,
         link: Callable[[Example], tuple[Sequence[str], list[str]]],
-    ) -> None:
+    ) -> LinearModel:
         """Trains on all examples; ``link`` gives an example's folded words and the linker's evidence tokens."""
-        self._patterns = patterns
         lines, labels = [], []
         for example in examples:
             words, proof = link(example)
             if words:
                 lines.append(" ".join([*tokens(words, patterns.found(" ".join(words))), *proof]))
                 labels.append(example.intent)
-        self._model = LinearModel.trained(lines, labels, least=2)
+        return LinearModel.trained(lines, labels, least=2)
 
     def intent(self, words: Sequence[str], folded: str, proof: Sequence[str]) -> tuple[str, float]:
         """The likeliest intent and how sure it is, 0–1 (the share of its exponential score)."""
-        scores = self._model.scores([*tokens(words, self._patterns.found(folded)), *proof])
+        scores = self.model.scores([*tokens(words, self._patterns.found(folded)), *proof])
         best = int(scores.argmax())
-        return self._model.classes[best], float(1.0 / (1.0 + 2.718281828 ** (-3.0 * scores[best])))
+        return self.model.classes[best], float(1.0 / (1.0 + 2.718281828 ** (-3.0 * scores[best])))
