@@ -46,6 +46,7 @@ _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
 _NAMES = frozenset({"ban sao", "so do", "con nuoi", "nhan con"})
 FAMILY_SHARE = 0.9  # what the procedures of a family share of certainty
 OWN_EXAMPLES, QUESTIONS_EVERY = 3, 8
+OUTSIDE_NEAR, UNSURE_BELOW = 0.4, 0.7  # fitted on tests/nlu/dev.yml, as all of these
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
 
@@ -223,15 +224,18 @@ class EmbeddedEngine:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
             return self._named(text, named, known)
-        intent, confidence = self._intents.intent(
-            words, prepared.folded, evidence(sorted((link.learned for link in links), reverse=True), known)
-        )
+        decisive = sorted((link.learned for link in links), reverse=True)
+        guess = self._intents.intent(words, prepared.folded, evidence(decisive, known))
+        intent, confidence = guess.intent, guess.certainty
         if near and intent not in {"human", "complaint", "unsubscribe"}:
             intent, confidence = "dossier_status", 0.7
+        candidates = self._family(words) or self._candidates(links, FEW + 1 if named_exactly else content)
+        unsure = not candidates or candidates[0].score < UNSURE_BELOW
+        if intent == "ask_procedure" and content and guess.lead < OUTSIDE_NEAR and unsure and not self._family(words):
+            intent = "out_of_scope"  # about nothing that we know, and not far from chatter
         if intent not in _ASKING:
             return Understanding(text, intent, confidence, near_codes=near, known_share=known)
         aspects = self._aspects.asked(prepared.text, words) if intent == "ask_procedure" else ()
-        candidates = self._family(words) or self._candidates(links, FEW + 1 if named_exactly else content)
         procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
         if content == 0:
             procedures = ()  # what is asked, but not of what

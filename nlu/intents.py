@@ -7,8 +7,10 @@ rarely close to one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from nlu.features import grams
 from nlu.linear import LinearModel
@@ -42,6 +44,14 @@ def evidence(learned: Sequence[float], known: float) -> list[str]:
     ]
 
 
+class Guess(NamedTuple):
+    """An intent with its certainty (0–1) and its lead over being out of scope."""
+
+    intent: str
+    certainty: float
+    lead: float
+
+
 class Intents:
     """The trained model of one engine."""
 
@@ -65,8 +75,10 @@ class Intents:
                 labels.append(example.intent)
         return LinearModel.trained(lines, labels, least=2)
 
-    def intent(self, words: Sequence[str], folded: str, proof: Sequence[str]) -> tuple[str, float]:
-        """The likeliest intent and how sure it is, 0–1 (the share of its exponential score)."""
+    def intent(self, words: Sequence[str], folded: str, proof: Sequence[str]) -> Guess:
+        """The likeliest intent, how sure it is (0–1), and how far being out of scope is behind."""
         scores = self.model.scores([*tokens(words, self._patterns.found(folded)), *proof])
         best = int(scores.argmax())
-        return self.model.classes[best], float(1.0 / (1.0 + 2.718281828 ** (-3.0 * scores[best])))
+        outside = float(scores[self.model.classes.index("out_of_scope")])
+        certainty = 1.0 / (1.0 + math.exp(-3.0 * float(scores[best])))
+        return Guess(self.model.classes[best], certainty, float(scores[best]) - outside)
