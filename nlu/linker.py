@@ -83,7 +83,7 @@ class Linker:
         self._index()
         if model is None and len(self.entries) <= LEARN_UP_TO:
             lines = [" ".join(self._tokens(document.words)) for document in self.documents]
-            model = LinearModel.trained(lines, [f"{document.owner:05}" for document in self.documents])
+            model = LinearModel.trained(lines, [f"{document.owner:05}" for document in self.documents], least=2)
         self.model = model
         self._classes = np.array([int(label) for label in model.classes]) if model else None
 
