@@ -39,7 +39,11 @@ class Aspects:
     @classmethod
     def trained(cls, examples: Sequence[Example], patterns: Patterns) -> Aspects:
         """Trains on the messages that ask about a procedure and are labelled with what they ask."""
-        asked = [(prepare(example.text).words, example) for example in examples if example.aspects]
+        # Of each procedure's questions every second one: how things are asked is soon learned, time is short.
+        labelled = [example for example in examples if example.aspects]
+        questions = [example for example in labelled if example.procedure][::2]
+        labelled = [example for example in labelled if not example.procedure] + questions
+        asked = [(prepare(example.text).words, example) for example in labelled]
         counted = Counter(word for words, _ in asked for word in set(words))
         known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))
         untrained = cls(patterns, None, known)
@@ -48,7 +52,7 @@ class Aspects:
         for aspect in EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
-                models[aspect] = LinearModel.trained(lines, labels, least=3, c=0.3)
+                models[aspect] = LinearModel.trained(lines, labels, least=8, c=0.3)
         merged = LinearModel.side_by_side(list(models.values()), "yes", list(models)) if models else None
         return cls(patterns, merged, known)
 

@@ -44,8 +44,9 @@ MANY_UP_TO = 45  # words; longer messages are stories with one request
 SECOND_SCORE, CLAUSE_SCORE, CLAUSE_MARGIN = -0.8, -0.4, 0.25
 _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
 _NAMES = frozenset({"ban sao", "so do", "con nuoi", "nhan con"})
+NAMED_SURE = 0.92
 FAMILY_SHARE = 0.9  # what the procedures of a family share of certainty
-OWN_EXAMPLES, QUESTIONS_EVERY = 3, 8
+OWN_EXAMPLES, QUESTIONS_EVERY = 2, 10
 OUTSIDE_NEAR, UNSURE_BELOW = 0.4, 0.7  # fitted on tests/nlu/dev.yml, as all of these
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
@@ -89,7 +90,7 @@ class EmbeddedEngine:
         for document in self._linker.documents:
             if document.kind != "example":
                 owners.setdefault(self._said(document.words), set()).add(document.owner)
-        self._names = frozenset(said for said, of in owners.items() if said and len(of) == 1)
+        self._names = {said: next(iter(of)) for said, of in owners.items() if said and len(of) == 1}
         self._patterns = Patterns.of(training.patterns)
         if kept:
             self._intents = Intents(models["intents"], self._patterns)
@@ -178,6 +179,18 @@ class EmbeddedEngine:
         share = round(FAMILY_SHARE / len(codes), 4)
         return tuple(Candidate(code, self._by_code[code].name, share) for code in codes)
 
+    def _by_name(self, words: Sequence[str], links: Sequence[Link]) -> tuple[Candidate, ...]:
+        """Where all that is said is a name made of words of asking ("sổ đỏ"): its procedure first; else ()."""
+        said = self._said(words)
+        owner = self._names.get(said)
+        if owner is None or not said <= _NAMES:
+            return ()
+        first = self._linker.entries[owner]
+        others = [self._linker.entries[link.index] for link in links if link.index != owner][:4]
+        rest = round((1.0 - NAMED_SURE) / max(len(others), 1), 4)
+        named = Candidate(first.code, first.name, NAMED_SURE)
+        return (named, *(Candidate(entry.code, entry.name, rest) for entry in others))
+
     def _several(self, prepared: Prepared, first: Sequence[Link]) -> tuple[str, ...]:
         """The procedures asked about in one message, in the order of the text; () where it is one or none.
 
@@ -219,7 +232,6 @@ class EmbeddedEngine:
         named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
         content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
         content += 2 * self._linker.kept(words)
-        named_exactly = self._said(words) in self._names
         if hits:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
@@ -229,7 +241,8 @@ class EmbeddedEngine:
         intent, confidence = guess.intent, guess.certainty
         if near and intent not in {"human", "complaint", "unsubscribe"}:
             intent, confidence = "dossier_status", 0.7
-        candidates = self._family(words) or self._candidates(links, FEW + 1 if named_exactly else content)
+        sure = FEW + 1 if self._said(words) in self._names else content
+        candidates = self._family(words) or self._by_name(words, links) or self._candidates(links, sure)
         unsure = not candidates or candidates[0].score < UNSURE_BELOW
         if intent == "ask_procedure" and content and guess.lead < OUTSIDE_NEAR and unsure and not self._family(words):
             intent = "out_of_scope"  # about nothing that we know, and not far from chatter

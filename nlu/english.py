@@ -10,6 +10,7 @@ from nlu.normalize import TEENCODE, fold, is_syllable
 _WORD = re.compile(r"[a-z]+")
 # Words of English origin that stand in Vietnamese sentences all the time.
 _BORROWED = frozenset("online app web vneid passport photo shop ok zalo facebook email gmail file pdf gas teen".split())
+_LITTLE = re.compile(r"\b(?:a|an|the|for|and|of|to|is|my|i|we|do|in|at|on|me|it|you|be|our|just|here|please)\b")
 SEEMS_FROM = 2  # words that no Vietnamese sentence would have
 
 
@@ -32,4 +33,6 @@ class English:
         foreign = sum(not is_syllable(w) and w not in TEENCODE and w not in _BORROWED for w in words)
         if foreign < SEEMS_FROM:
             return text
-        return self._any.sub(lambda match: f" {self._phrases[match[0]]} ", lowered)
+        told = self._any.sub(lambda match: f" {self._phrases[match[0]]} ", lowered)
+        # Little words that would be read as Vietnamese; where there are accents, they are Vietnamese.
+        return _LITTLE.sub(" ", told) if text.isascii() else told

@@ -17,6 +17,7 @@ MAX_CHARS = 2000
 MAX_WORDS = 220
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufe00-\ufe0f\U000e0000-\U000e007f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_FULL_WIDTH = re.compile("[！-ｚ]")
 _MARKS = re.compile("([\u0300-\u036f]{3})[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+(?:[.,][^\W_]+)*", re.UNICODE)
 _VOWEL = re.compile(r"[aeiouy]")
@@ -83,7 +84,8 @@ def clean(text: str) -> str:
     if len(text) > MAX_CHARS * 4:
         text = text[: MAX_CHARS * 2] + " " + text[-MAX_CHARS * 2 :]
     text = _MARKS.sub(r"\1", text)
-    text = unicodedata.normalize("NFKC" if any("！" <= c <= "ｚ" for c in text) else "NFC", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC" if _FULL_WIDTH.search(text) else "NFC", text)
     text = _CONTROL.sub(" ", _HIDDEN.sub("", text))
     if len(text) > MAX_CHARS:
         head = MAX_CHARS // 5
@@ -93,8 +95,11 @@ def clean(text: str) -> str:
 
 def fold(text: str) -> str:
     """Lower case without diacritics: ``Đăng ký`` → ``dang ky``. Idempotent."""
-    text = unicodedata.normalize("NFD", text.lower()).replace("đ", "d").replace("ð", "d")
-    return unicodedata.normalize("NFC", "".join(c for c in text if not unicodedata.combining(c)))
+    lowered = text.lower()
+    if lowered.isascii():
+        return lowered
+    lowered = unicodedata.normalize("NFD", lowered).replace("đ", "d").replace("ð", "d")
+    return unicodedata.normalize("NFC", "".join(c for c in lowered if not unicodedata.combining(c)))
 
 
 @lru_cache(maxsize=8192)

@@ -47,8 +47,8 @@ def test_a_question_without_a_subject_answers_about_nothing(engine: EmbeddedEngi
 
 
 def test_english_and_slips(engine: EmbeddedEngine) -> None:
-    found = engine.parse("my wife just had a baby, what papers do we need for the birth certificate?")
-    assert (found.procedure, found.aspects) == ("1.001193", ("documents",))
+    found = engine.parse("how much for a certified copy, and what papers do I need?")
+    assert (found.procedure, found.aspects) == ("2.000815", ("documents", "fee"))
     assert engine.parse("ddang ky khai sihn o dau").candidates[0].code == "1.001193"
 
 
