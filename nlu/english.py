@@ -33,6 +33,13 @@ class English:
         foreign = sum(not is_syllable(w) and w not in TEENCODE and w not in _BORROWED for w in words)
         if foreign < SEEMS_FROM:
             return text
-        told = self._any.sub(lambda match: f" {self._phrases[match[0]]} ", lowered)
-        # Little words that would be read as Vietnamese; where there are accents, they are Vietnamese.
-        return _LITTLE.sub(" ", told) if text.isascii() else told
+        told, end = [], 0
+        for match in self._any.finditer(lowered):
+            told += [self._left(lowered[end : match.start()], text), self._phrases[match[0]]]
+            end = match.end()
+        return " ".join([*told, self._left(lowered[end:], text)])
+
+    @staticmethod
+    def _left(between: str, text: str) -> str:
+        """What stands between phrases, without little words that would be read as Vietnamese ("to", "do")."""
+        return _LITTLE.sub(" ", between) if text.isascii() else between
