@@ -23,7 +23,9 @@ from nlu.features import STOP, features, grams
 from nlu.linear import Floats, LinearModel
 from nlu.normalize import prepare
 
-NEAR, NAMED, LEARNED = 0.5, 0.3, 1.0
+NEAR, NAMED, LEARNED, UNMARKED = 0.5, 0.3, 1.0, 0.2
+# Concepts that make a rare kind of a common procedure; where a message has none of it, the common one is meant.
+MARKS = frozenset({"nuoc_ngoai", "bien_gioi", "luu_dong", "goc_viet"})
 LEARN_UP_TO = 1500  # procedures; a catalogue of names only has nothing to learn from
 _LONG_NAME = 8.0  # norm of a name from which on its share counts in full
 
@@ -80,6 +82,8 @@ class Linker:
         self._concepts = concepts or Concepts({})
         self.entries = list(entries)
         self.documents = list(documents_of(entries) if documents is None else documents)
+        marks = [MARKS.intersection(self._concepts.found(prepare(entry.short_name).words)) for entry in entries]
+        self._marks = {mark: np.array([mark in found for found in marks], np.float32) for mark in MARKS}
         self._index()
         if model is None and len(self.entries) <= LEARN_UP_TO:
             lines = [" ".join(self._tokens(document.words)) for document in self.documents]
@@ -172,14 +176,18 @@ class Linker:
 
     def scores(self, words: Sequence[str]) -> Floats:
         """The score of every procedure, in the order of the entries."""
-        nearest, named, learned = self.parts(words)
+        return self._sum(words, *self.parts(words))
+
+    def _sum(self, words: Sequence[str], nearest: Floats, named: Floats, learned: Floats) -> Floats:
         found: Floats = NEAR * nearest + NAMED * named + LEARNED * learned
-        return found
+        said = self._concepts.found(words)
+        missing = [self._marks[mark] for mark in MARKS.difference(said)]
+        return found - UNMARKED * np.max(missing, axis=0) if missing else found
 
     def rank(self, words: Sequence[str], limit: int = 8) -> list[Link]:
         """The procedures a message (folded words) may mean, best first; [] where nothing it says is known."""
         nearest, named, learned = self.parts(words)
-        score = NEAR * nearest + NAMED * named + LEARNED * learned
+        score = self._sum(words, nearest, named, learned)
         order = np.argsort(-score, kind="stable")[:limit]
         return [
             Link(int(i), float(score[i]), float(nearest[i]), float(named[i]), float(learned[i]))
