@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nlu.linear import LinearModel
-from nlu.normalize import prepare, sound
+from nlu.normalize import folded_words, prepare, sound
 from nlu.patterns import Patterns
 from nlu.port import ASPECTS
 from nlu.training_data import Example
@@ -43,7 +43,7 @@ class Aspects:
         labelled = [example for example in examples if example.aspects]
         questions = [example for example in labelled if example.procedure][::2]
         labelled = [example for example in labelled if not example.procedure] + questions
-        asked = [(prepare(example.text).words, example) for example in labelled]
+        asked = [(folded_words(example.text), example) for example in labelled]
         counted = Counter(word for words, _ in asked for word in set(words))
         known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))
         untrained = cls(patterns, None, known)

@@ -17,7 +17,7 @@ from nlu.entries import Candidate, Entry
 from nlu.features import ASKING, PLAIN, SUBJECTLESS
 from nlu.intents import Intents, evidence
 from nlu.linker import LEARN_UP_TO, Link, Linker
-from nlu.normalize import Prepared, prepare
+from nlu.normalize import Prepared, folded_words, prepare
 from nlu.patterns import Patterns
 from nlu.port import Understanding
 from nlu.training_data import Example, Training, load_training
@@ -99,6 +99,7 @@ class EmbeddedEngine:
         intents = Intents.train(self._for_intents(training), self._patterns, self._proof)
         self._intents = Intents(intents, self._patterns)
         self._aspects = Aspects.trained(training.examples, self._patterns)
+        folded_words.cache_clear()
         if cache:
             made = {"linker": self._linker.model, "intents": intents, "aspects": self._aspects.model}
             trained = {name: model for name, model in made.items() if model}
@@ -152,7 +153,7 @@ class EmbeddedEngine:
         return kept + own
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
-        words = prepare(example.text).words
+        words = folded_words(example.text)
         return words, evidence(self._linker.decisive(words), self._linker.known_share(words))
 
     def _candidates(self, links: Sequence[Link], content: int = FEW + 1) -> tuple[Candidate, ...]:

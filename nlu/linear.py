@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from underthesea_core import TextClassifier
 
+ROUNDS = 15  # passes of the solver; more make no difference that the dev questions show
 Floats = npt.NDArray[np.float32]
 
 
@@ -82,11 +83,18 @@ class LinearModel:
 
     @classmethod
     def trained(
-        cls, lines: Sequence[str], labels: Sequence[str], *, features: int = 60_000, least: int = 1, c: float = 1.0
+        cls,
+        lines: Sequence[str],
+        labels: Sequence[str],
+        *,
+        features: int = 60_000,
+        least: int = 1,
+        c: float = 1.0,
+        rounds: int = ROUNDS,
     ) -> LinearModel:
         """Trains on lines of tokens, one label each; tokens in fewer lines than ``least`` are dropped."""
         model = TextClassifier(
-            max_features=features, ngram_range=(1, 1), min_df=least, max_df=1.0, c=c, max_iter=100, tol=0.1
+            max_features=features, ngram_range=(1, 1), min_df=least, max_df=1.0, c=c, max_iter=rounds, tol=0.1
         )
         model.fit(list(lines), list(labels))
         with tempfile.TemporaryDirectory() as folder:

@@ -207,3 +207,9 @@ def prepare(text: str) -> Prepared:
     for word in raw:
         words.extend(words_of(word))
     return Prepared(cleaned, " ".join(words), tuple(words), accented)
+
+
+@lru_cache(maxsize=32768)
+def folded_words(text: str) -> tuple[str, ...]:
+    """The words of ``prepare``, remembered: training reads each of its sentences several times."""
+    return prepare(text).words
