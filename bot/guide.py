@@ -117,6 +117,8 @@ def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Ji
         desk, procedure = procedure_of(code)
         successor = desk.catalog.get(desk.catalog.current(code)) if procedure.superseded_by else None
         sections: list[tuple[str, Section]] = []
+        papers = _papers(procedure) if successor is None else []
+        internal = [d.name for d in procedure.documents if d.kind is DocumentKind.INTERNAL and successor is None]
         if successor is None:
             told = [section(procedure, aspect, desk) for aspect in _TOLD]
             sections = [(_T["titles"][part.aspect], part) for part in told if part.known]
@@ -124,7 +126,8 @@ def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Ji
             request, "guide.html",
             {
                 "procedure": procedure, "successor": successor, "sections": sections, "office": desk.office,
-                "papers": _papers(procedure) if successor is None else [], "copies": _T["copies"],
+                "internal": internal, "internal_title": _T["made_by_the_office" if papers else "nothing_to_hand_in"],
+                "papers": papers, "copies": _T["copies"],
                 "source": source_line(procedure), "address": address(request, code), "today": desk.today,
                 "hours": hours_text(desk.office, desk.today), "field": desk.catalog.fields.get(procedure.field),
                 "components": [p for c in procedure.components if (p := desk.catalog.get(c))],

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from bot.api.app import create_app
 from bot.application import open_desk, open_engine, open_talk
+from bot.catalog.schema import DocumentKind
 from bot.clock import utc_now
 from bot.conversation.talk import Talk
 from bot.service import Service
@@ -55,7 +56,9 @@ def test_every_page_tells_its_facts_and_source(client: TestClient, talk: Talk) -
             assert 'class="card checklist"' not in response.text
         else:
             assert "Nguồn: " in response.text
-            assert response.text.count('type="checkbox"') == len(procedure.documents)
+            assert response.text.count('type="checkbox"') == len(
+                [d for d in procedure.documents if d.kind is not DocumentKind.INTERNAL]
+            )
 
 
 def test_the_code_on_paper_leads_back(client: TestClient) -> None:

@@ -90,7 +90,7 @@ def _documents(procedure: Procedure, _desk: Desk) -> list[str]:
     lines: list[str] = []
     cases = list(dict.fromkeys(d.case for d in procedure.documents if d.case))
     for case in (None, *cases):
-        group = [d for d in procedure.documents if d.case == case]
+        group = [d for d in procedure.documents if d.case == case and d.kind is not DocumentKind.INTERNAL]
         if not group:
             continue
         if case:
@@ -102,6 +102,10 @@ def _documents(procedure: Procedure, _desk: Desk) -> list[str]:
             if chosen:
                 lines.append(_T[kind])
                 lines += [_document(d) for d in chosen]
+    internal = [d.name for d in procedure.documents if d.kind is DocumentKind.INTERNAL]
+    if internal:
+        lines.append(_T["made_by_the_office" if lines else "nothing_to_hand_in"])
+        lines += [f"• {name}" for name in internal]
     return lines
 
 
@@ -241,10 +245,11 @@ def _overview(procedure: Procedure, desk: Desk) -> list[str]:
     if procedure.components:
         names = [p.short_name for code in procedure.components if (p := desk.catalog.get(code))]
         lines.append(_T["components"].format(names="; ".join(names)))
-    if procedure.documents:
-        varies = any(document.when or document.case for document in procedure.documents)
+    wanted = [document for document in procedure.documents if document.kind is not DocumentKind.INTERNAL]
+    if wanted:
+        varies = any(document.when or document.case for document in wanted)
         key = "overview_documents_vary" if varies else "overview_documents"
-        lines.append(_T[key].format(count=len(procedure.documents)))
+        lines.append(_T[key].format(count=len(wanted)))
     for aspect, tell in ((Aspect.PROCESSING_TIME, _times), (Aspect.FEE, _fees), (Aspect.WHERE, _where)):
         told = tell(procedure, desk)
         if told:

@@ -53,10 +53,11 @@ class Channel(StrEnum):
 
 
 class DocumentKind(StrEnum):
-    """``submit`` = nộp, ``show`` = xuất trình (shown and handed back)."""
+    """``submit`` = nộp, ``show`` = xuất trình (shown and handed back), ``internal`` = made by the authority itself."""
 
     SUBMIT = "submit"
     SHOW = "show"
+    INTERNAL = "internal"
 
 
 class CopyKind(StrEnum):
