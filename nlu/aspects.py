@@ -39,9 +39,9 @@ class Aspects:
     @classmethod
     def trained(cls, examples: Sequence[Example], patterns: Patterns) -> Aspects:
         """Trains on the messages that ask about a procedure and are labelled with what they ask."""
-        # Of each procedure's questions every second one: how things are asked is soon learned, time is short.
+        # Of each procedure's questions every third one: how things are asked is soon learned, time is short.
         labelled = [example for example in examples if example.aspects]
-        questions = [example for example in labelled if example.procedure][::2]
+        questions = [example for example in labelled if example.procedure][::3]
         labelled = [example for example in labelled if not example.procedure] + questions
         asked = [(folded_words(example.text), example) for example in labelled]
         counted = Counter(word for words, _ in asked for word in set(words))

@@ -46,7 +46,7 @@ _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
 _NAMES = frozenset({"ban sao", "so do", "con nuoi", "nhan con"})
 NAMED_SURE = 0.92
 FAMILY_SHARE = 0.9  # what the procedures of a family share of certainty
-OWN_EXAMPLES, QUESTIONS_EVERY = 2, 10
+OWN_EXAMPLES, QUESTIONS_EVERY = 2, 16
 OUTSIDE_NEAR, UNSURE_BELOW = 0.4, 0.7  # fitted on tests/nlu/dev.yml, as all of these
 _ASKING = frozenset({"ask_procedure", "due_date"})
 
