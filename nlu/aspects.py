@@ -39,10 +39,11 @@ class Aspects:
     @classmethod
     def trained(cls, examples: Sequence[Example], patterns: Patterns) -> Aspects:
         """Trains on the messages that ask about a procedure and are labelled with what they ask."""
-        # Of each procedure's questions every third one: how things are asked is soon learned, time is short.
+        # Of each procedure's questions two of three: how things are asked is soon learned, time is short.
         labelled = [example for example in examples if example.aspects]
-        questions = [example for example in labelled if example.procedure][::3]
-        labelled = [example for example in labelled if not example.procedure] + questions
+        questions = [example for example in labelled if example.procedure]
+        labelled = [example for example in labelled if not example.procedure]
+        labelled += [question for number, question in enumerate(questions) if number % 3]
         asked = [(folded_words(example.text), example) for example in labelled]
         counted = Counter(word for words, _ in asked for word in set(words))
         known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))
@@ -52,7 +53,7 @@ class Aspects:
         for aspect in EXPLICIT:
             labels = ["yes" if aspect in example.aspects else "no" for _, example in asked]
             if len(set(labels)) == 2:
-                models[aspect] = LinearModel.trained(lines, labels, least=8, c=0.3)
+                models[aspect] = LinearModel.trained(lines, labels, least=3, c=1.0)
         merged = LinearModel.side_by_side(list(models.values()), "yes", list(models)) if models else None
         return cls(patterns, merged, known)
 
@@ -69,8 +70,7 @@ class Aspects:
         out += [f"~{sound(one)}+{sound(two)}" for one, two in pairwise(words)]
         ends = kept[-3:]
         out += ["$" + "+".join(ends[i:]) for i in range(len(ends))]
-        # Patterns weigh double: people wrote them down because they are sure.
-        out += [f"p_{name}" for name in self._patterns.found(" ".join(words))] * 2
+        out += [f"p_{name}" for name in self._patterns.found(" ".join(words))]
         return out
 
     def _asked(self, words: Sequence[str]) -> dict[str, float]:

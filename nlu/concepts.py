@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-LONGEST = 5  # words of a phrase
 MOST = 6  # concepts of one message whose pairs are taken
 
 
@@ -23,16 +22,19 @@ class Concepts:
         for name, phrases in listed.items():
             for phrase in phrases:
                 by_phrase[tuple(phrase.split())].add(name)
-        self._by_phrase = {phrase: tuple(sorted(names)) for phrase, names in by_phrase.items()}
-        self._first = {phrase[0] for phrase in by_phrase}
+        # By first word: the rest of the phrase and what it means.
+        self._by_first: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
+        for parts, found in by_phrase.items():
+            self._by_first[parts[0]].append((parts[1:], tuple(sorted(found))))
+        self._by_first = dict(self._by_first)
 
     def found(self, words: Sequence[str]) -> list[str]:
         """Names of the concepts in the words, in the order in which they first occur."""
         names: dict[str, None] = {}
         for start, word in enumerate(words):
-            if word in self._first:
-                for length in range(1, LONGEST + 1):
-                    for name in self._by_phrase.get(tuple(words[start : start + length]), ()):
+            for rest, meant in self._by_first.get(word, ()):
+                if not rest or tuple(words[start + 1 : start + 1 + len(rest)]) == rest:
+                    for name in meant:
                         names[name] = None
         return list(names)
 
