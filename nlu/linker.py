@@ -26,7 +26,7 @@ from nlu.normalize import folded_words, prepare
 NEAR, NAMED, LEARNED, UNMARKED = 0.5, 0.3, 1.0, 0.2
 # Concepts that make a rare kind of a common procedure; where a message has none of it, the common one is meant.
 MARKS = frozenset({"nuoc_ngoai", "bien_gioi", "luu_dong", "goc_viet"})
-ROUNDS = 5  # of the solver: a third less time for the same result
+ROUNDS = 3  # of the solver: a third less time for the same result
 LEARN_UP_TO = 1500  # procedures; a catalogue of names only has nothing to learn from
 _LONG_NAME = 8.0  # norm of a name from which on its share counts in full
 
