@@ -109,6 +109,16 @@ def _documents(procedure: Procedure, _desk: Desk) -> list[str]:
     return lines
 
 
+def cases(procedure: Procedure) -> list[str]:
+    """The cases that have papers of their own, as the file lists them."""
+    return list(dict.fromkeys(d.case for d in procedure.documents if d.case and d.kind is not DocumentKind.INTERNAL))
+
+
+def of_case(procedure: Procedure, case: str) -> Procedure:
+    """The procedure with the papers of one case and those that every case needs."""
+    return procedure.model_copy(update={"documents": tuple(d for d in procedure.documents if d.case in {None, case})})
+
+
 def _in_force(start: date | None, end: date | None, today: date) -> bool:
     return (start is None or start <= today) and (end is None or today <= end)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.catalog.answers import Desk, compose
+from bot.catalog.answers import Desk, cases, compose, of_case
 from bot.catalog.office import hours_text
-from bot.catalog.schema import Aspect
+from bot.catalog.schema import Aspect, Procedure
 from bot.conversation import wording
 from bot.conversation.model import Button, Choice, DossierView, Memory, Outcome, Reply, Turn
 from bot.conversation.resolve import MAX_OFFERED, Resolved
 from nlu.entries import Candidate
+from nlu.normalize import fold
 from nlu.port import Understanding
 
 OFFER_FROM = 0.02  # candidates less likely than this are not offered
 GIVE_UP_AFTER = 2  # not understood this often in a row: a person is offered
+_CASE = re.compile(r"truong hop (\d{1,2})\b")
 _T = wording.T
 
 
@@ -125,9 +128,15 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
     for position, code in enumerate(codes[:3]):
         told = context.desk.catalog.procedures[code]
         ready = context.ready(code) if Aspect.PROCESSING_TIME in aspects else None
+        case = _case(understanding.text, told)
+        named = cases(told)[case - 1] if case else ""
+        if named:
+            told = of_case(told, named)
         text, sections = compose(told, aspects, context.desk, brief=not whole, ready=ready)
+        if named:
+            text = _T["only_case"].format(case=named) + "\n\n" + text
         last = position == len(codes[:3]) - 1
-        replies += wording.answer_replies(told, text, sections, aspects, with_buttons=last)
+        replies += wording.answer_replies(told, text, sections, aspects, with_buttons=last, case=case)
     # Offered on "không phải": what the message may have meant else, then what is easily taken for the answer.
     near = [c.code for c in understanding.candidates if c.score >= OFFER_FROM]
     near += [sibling.code for code in codes for sibling in context.desk.catalog.procedures[code].siblings]
@@ -146,6 +155,13 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
         offered=alternatives or tuple(choice for choice in memory.offered if choice.procedure not in codes),
     )
     return _turn(understanding, Outcome.ANSWER, tuple(replies), remembered, procedures=codes)
+
+
+def _case(text: str, procedure: Procedure) -> int:
+    """The number of the case that a button's text names ("trường hợp 2"), 0 for none."""
+    match = _CASE.search(fold(text))
+    number = int(match[1]) if match and procedure.code in text else 0
+    return number if number <= len(cases(procedure)) else 0
 
 
 def _offer(

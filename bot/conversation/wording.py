@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.catalog.answers import Desk, Section, section
+from bot.catalog.answers import Desk, Section, cases, section
 from bot.catalog.catalog import Catalog
 from bot.catalog.office import hours_text
 from bot.catalog.schema import Aspect, Procedure
@@ -18,6 +18,7 @@ T = phrases("replies")
 _ANSWERS = phrases("answers")
 _STATUS = phrases("status")
 FINAL = frozenset({3, 7, 8, 9, 10})
+CASE_BUTTONS = 4
 BUTTON_LABEL = 20  # Zalo shows about as many characters
 _NEXT = (
     Aspect.DOCUMENTS, Aspect.FEE, Aspect.PROCESSING_TIME, Aspect.WHERE, Aspect.ONLINE, Aspect.FORM, Aspect.STEPS
@@ -55,16 +56,29 @@ def aspect_buttons(procedure: Procedure, told: Sequence[Aspect]) -> tuple[Button
 
 
 def answer_replies(
-    procedure: Procedure, text: str, sections: Sequence[Section], told: Sequence[Aspect], *, with_buttons: bool
+    procedure: Procedure,
+    text: str,
+    sections: Sequence[Section],
+    told: Sequence[Aspect],
+    *,
+    with_buttons: bool,
+    case: int = 0,
 ) -> list[Reply]:
-    """One reply for an answer; with "xem đủ" first where something was cut."""
+    """One reply for an answer; with "xem đủ" first where something was cut (``case``: number of the case shown)."""
     buttons: list[Button] = []
     labels = _ANSWERS["labels"]
     for part in sections:
         if part.cut:
-            value = T["values"]["more"].format(aspect=labels[part.aspect].lower(), code=procedure.code)
+            what = labels[part.aspect].lower() + (T["values"]["of_case"].format(number=case) if case else "")
+            value = T["values"]["more"].format(aspect=what, code=procedure.code)
             buttons.append(Button(T["buttons"]["more"], value))
             break
+    listed = cases(procedure)
+    if with_buttons and any(part.cut and part.aspect is Aspect.DOCUMENTS for part in sections) and len(listed) > 1:
+        # Too much for one message, and most of it is other people's: which case is theirs?
+        shown = [Button(_label(case[:1].upper() + case[1:]), T["values"]["case"].format(number=n, code=procedure.code))
+                 for n, case in enumerate(listed[:CASE_BUTTONS], 1)]  # fmt: skip
+        return [Reply(f"{text}\n\n{T['which_case']}", (*buttons, *shown))]
     if with_buttons:
         buttons += aspect_buttons(procedure, told)[: 4 - len(buttons)]
         buttons.append(Button(T["buttons"]["wrong"], T["values"]["wrong"]))
