@@ -27,7 +27,7 @@ from nlu.training_data import Example, Training, load_training
 MARGIN_WEIGHT, FEW_WORDS, BIAS = 4.75, -1.6, -0.22
 MARGIN_COUNTS_TO = 1.2
 FEW = 2  # words of content; a message with so few says little, however well they fit
-ANSWER_FROM = 0.7
+ANSWER_FROM = 0.75
 OFFER_FROM = 0.06
 _SPLIT = re.compile(
     r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|voi lai|đồng thời|dong thoi|ngoài ra|ngoai ra|tiện thể|tien the|sẵn|và|va|còn"
