@@ -28,7 +28,6 @@ MARGIN_WEIGHT, FEW_WORDS, BIAS = 4.75, -1.6, -0.22
 MARGIN_COUNTS_TO = 1.2
 FEW = 2  # words of content; a message with so few says little, however well they fit
 ANSWER_FROM = 0.75
-OFFER_FROM = 0.06
 _SPLIT = re.compile(
     r"[?;\n]+|[.!,](?=\s|$)|\b(?:với lại|voi lai|đồng thời|dong thoi|ngoài ra|ngoai ra|tiện thể|tien the|sẵn|và|va|còn"
     r"|rồi|roi|r|xong|luôn|luon|với|voi|vs)\b",
@@ -95,15 +94,15 @@ class EmbeddedEngine:
         if kept:
             self._intents = Intents(models["intents"], self._patterns)
             self._aspects = Aspects(self._patterns, models.get("aspects"), kept.unmasked)
-            return
-        intents = Intents.train(self._for_intents(training), self._patterns, self._proof)
-        self._intents = Intents(intents, self._patterns)
-        self._aspects = Aspects.trained(training.examples, self._patterns)
-        folded_words.cache_clear()
-        if cache:
-            made = {"linker": self._linker.model, "intents": intents, "aspects": self._aspects.model}
-            trained = {name: model for name, model in made.items() if model}
-            cache.save(entries, training, Kept(trained, self._aspects.unmasked))
+        else:
+            intents = Intents.train(self._for_intents(training), self._patterns, self._proof)
+            self._intents = Intents(intents, self._patterns)
+            self._aspects = Aspects.trained(training.examples, self._patterns)
+            if cache:
+                made = {"linker": self._linker.model, "intents": intents, "aspects": self._aspects.model}
+                trained = {name: model for name, model in made.items() if model}
+                cache.save(entries, training, Kept(trained, self._aspects.unmasked))
+        folded_words.cache_clear()  # made for reading the training texts once
 
     def _said(self, words: Sequence[str]) -> frozenset[str]:
         """What a message says besides asking: its words, and names made of words of asking ("bản sao")."""
@@ -172,17 +171,16 @@ class EmbeddedEngine:
             for entry in (self._linker.entries[link.index],)
         )
 
-    def _family(self, words: Sequence[str]) -> tuple[Candidate, ...]:
+    def _family(self, said: frozenset[str]) -> tuple[Candidate, ...]:
         """The procedures that a general name may mean, equally likely; () where the message says more than that."""
-        codes = self._families.get(self._said(words))
+        codes = self._families.get(said)
         if codes is None:
             return ()
         share = round(FAMILY_SHARE / len(codes), 4)
         return tuple(Candidate(code, self._by_code[code].name, share) for code in codes)
 
-    def _by_name(self, words: Sequence[str], links: Sequence[Link]) -> tuple[Candidate, ...]:
+    def _by_name(self, said: frozenset[str], links: Sequence[Link]) -> tuple[Candidate, ...]:
         """Where all that is said is a name made of words of asking ("sổ đỏ"): its procedure first; else ()."""
-        said = self._said(words)
         owner = self._names.get(said)
         if owner is None or not said <= _NAMES:
             return ()
@@ -228,24 +226,26 @@ class EmbeddedEngine:
         words = prepared.words
         if not any(character.isalnum() for character in prepared.text):
             return Understanding(text, "out_of_scope", 1.0, dossier_codes=hits, near_codes=near)
-        links = self._linker.rank(words)
         known = self._linker.known_share(words)
         named = [self._successor.get(code) or code for code in procedure_codes(text) if code in self._by_code]
-        content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
-        content += 2 * self._linker.kept(words)
         if hits:
             return Understanding(text, "dossier_status", 1.0, dossier_codes=hits, known_share=known)
         if named:
             return self._named(text, named, known)
+        content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
+        content += 2 * self._linker.kept(words)
+        links = self._linker.rank(words)
         decisive = sorted((link.learned for link in links), reverse=True)
         guess = self._intents.intent(words, prepared.folded, evidence(decisive, known))
         intent, confidence = guess.intent, guess.certainty
         if near and intent not in {"human", "complaint", "unsubscribe"}:
             intent, confidence = "dossier_status", 0.7
-        sure = FEW + 1 if self._said(words) in self._names else content
-        candidates = self._family(words) or self._by_name(words, links) or self._candidates(links, sure)
+        said = self._said(words)
+        sure = FEW + 1 if said in self._names else content
+        family = self._family(said)
+        candidates = family or self._by_name(said, links) or self._candidates(links, sure)
         unsure = not candidates or candidates[0].score < UNSURE_BELOW
-        if intent == "ask_procedure" and content and guess.lead < OUTSIDE_NEAR and unsure and not self._family(words):
+        if intent == "ask_procedure" and content and guess.lead < OUTSIDE_NEAR and unsure and not family:
             intent = "out_of_scope"  # about nothing that we know, and not far from chatter
         if intent not in _ASKING:
             return Understanding(text, intent, confidence, near_codes=near, known_share=known)

@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from bot.application import open_desk, open_engine, open_talk
+from bot.conversation.talk import Talk
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database
@@ -32,6 +34,14 @@ def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(tmp_path: Path, _no_outside_settings: None) -> Settings:
     """Settings whose files all lie in this test's folder."""
     return Settings(var_dir=tmp_path / "var")
+
+
+@pytest.fixture(scope="module")
+def talk() -> Talk:
+    """The conversation as an office runs it: the whole catalogue, the engine that the settings name."""
+    settings = Settings()
+    desk = open_desk(settings)
+    return open_talk(settings, desk, open_engine(settings, desk))
 
 
 @pytest.fixture(scope="session")

@@ -8,20 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bot.api.app import create_app
-from bot.application import open_desk, open_engine, open_talk
 from bot.catalog.schema import DocumentKind
 from bot.clock import utc_now
 from bot.conversation.talk import Talk
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
-
-
-@pytest.fixture(scope="module")
-def talk() -> Talk:
-    settings = Settings()
-    desk = open_desk(settings)
-    return open_talk(settings, desk, open_engine(settings, desk))
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 from sqlmodel import select
 
 from bot.api.app import create_app
-from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
 from bot.console.accounts import add_staff
 from bot.conversation.talk import Talk
@@ -24,13 +23,6 @@ from bot.storage.tables import Handoff, Inbox, Outbox, Turn
 
 PASSWORD = "mat-khau-dai-lam"
 CODE = "H30.99.01-261116-0002"
-
-
-@pytest.fixture(scope="module")
-def talk() -> Talk:
-    settings = Settings()
-    desk = open_desk(settings)
-    return open_talk(settings, desk, open_engine(settings, desk))
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.application import open_desk, open_engine, open_talk
 from bot.conversation.model import Memory
 from bot.conversation.talk import LookedUp, Talk
 from bot.dossiers.demo import demo_records
 from bot.dossiers.lookup import view
-from bot.settings import Settings
 from bot.storage.tables import Dossier
 
 HERE = Path(__file__).parent
@@ -27,13 +25,6 @@ def _conversations() -> list[Any]:
         for path in sorted(HERE.glob("*.yml"))
         for number, item in enumerate(yaml.safe_load(path.read_text("utf-8")), 1)
     ]
-
-
-@pytest.fixture(scope="module")
-def talk() -> Talk:
-    settings = Settings()
-    desk = open_desk(settings)
-    return open_talk(settings, desk, open_engine(settings, desk))
 
 
 @pytest.mark.parametrize("conversation", _conversations())
