@@ -15,6 +15,11 @@ from contextlib import suppress
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
+from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from bot.channels.port import FetchError, Receive, SendError
+from bot.channels.rendering import Message
 from bot.conversation.model import Incoming
 from bot.secrets import secret_key
 from bot.settings import Settings
@@ -27,8 +32,6 @@ log = logging.getLogger("motcua.telegram")
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 CHANNEL = "telegram"
 UPDATES = ["message", "callback_query"]
-MAX_TEXT = 4096
-MAX_CALLBACK_BYTES = 64
 WEBHOOK_PATH = "/webhooks/telegram"
 
 
@@ -68,31 +71,22 @@ def incoming_of(update: Update) -> Incoming | None:
     return Incoming(CHANNEL, sender, message_id, message.caption or "", at, kind="photo" if message.photo else "other")
 
 
-def keyboard(buttons: list[dict[str, str]]) -> Any:
-    """Buttons as an inline keyboard, one a row; values too long for a callback are left out."""
+def keyboard(message: Message) -> Any:
+    """Buttons as an inline keyboard, one a row; the limits are the renderer's business."""
     from telegram import InlineKeyboardButton, InlineKeyboardMarkup  # noqa: PLC0415
 
-    rows = [
-        [InlineKeyboardButton(button["label"], callback_data=button["value"])]
-        for button in buttons
-        if len(button["value"].encode()) <= MAX_CALLBACK_BYTES
-    ]
+    rows = [[InlineKeyboardButton(button.label, callback_data=button.value)] for button in message.buttons]
+    if message.link:
+        rows.append([InlineKeyboardButton(message.link.label, url=message.link.url)])
     return InlineKeyboardMarkup(rows) if rows else None
-
-
-def cut(text: str) -> str:
-    """At most ``MAX_TEXT`` UTF-16 units, as Telegram counts, never half a character."""
-    units = text.encode("utf-16-le")
-    if len(units) <= MAX_TEXT * 2:
-        return text
-    return units[: (MAX_TEXT - 1) * 2].decode("utf-16-le", "ignore") + "…"
 
 
 class Telegram:
     """The running bot: takes updates in, sends outbox rows out."""
 
-    def __init__(self, settings: Settings, receive: Callable[[Incoming], object]) -> None:
-        """``receive`` commits a message to the inbox; it is called in a thread."""
+    name = CHANNEL
+
+    def __init__(self, settings: Settings) -> None:
         from telegram.ext import Application  # noqa: PLC0415
         from telegram.request import HTTPXRequest  # noqa: PLC0415
 
@@ -103,7 +97,8 @@ class Telegram:
         base = settings.telegram_base_url
         builder = builder.base_url(f"{base}/bot").base_file_url(f"{base}/file/bot")
         self.settings = settings
-        self._receive = receive
+        self._receive: Receive | None = None
+        self.problem: str | None = None
         self._public = settings.public_base_url if (settings.public_base_url or "").startswith("https://") else None
         self._application: Any = (builder.updater(None) if self._public else builder).build()
 
@@ -113,11 +108,12 @@ class Telegram:
         bot: Bot = self._application.bot
         return bot
 
-    async def start(self) -> None:
+    async def start(self, receive: Receive) -> None:
         """Connects; asks Telegram to call the web hook, or starts polling."""
         from telegram import Update  # noqa: PLC0415
         from telegram.ext import TypeHandler  # noqa: PLC0415
 
+        self._receive = receive
         self._application.add_handler(TypeHandler(Update, self._on_update))
         await self._application.initialize()
         await self._application.start()
@@ -138,8 +134,6 @@ class Telegram:
         await self._application.shutdown()
 
     async def _on_update(self, update: Update, _context: Any) -> None:
-        from starlette.concurrency import run_in_threadpool  # noqa: PLC0415
-
         await self.take(update, run_in_threadpool)
 
     async def take(self, update: Update, in_thread: Callable[..., Any]) -> None:
@@ -154,25 +148,50 @@ class Telegram:
             with suppress(TelegramError):
                 await update.callback_query.answer()
 
-    async def take_json(self, data: dict[str, Any], in_thread: Callable[..., Any]) -> None:
-        """The same for the body of a web hook call."""
+    def router(self) -> APIRouter:
+        """The web hook; Telegram repeats a call that was answered with 503."""
+        routes = APIRouter(include_in_schema=False)
+
+        @routes.post(WEBHOOK_PATH)
+        async def hook(request: Request) -> Response:
+            if not verified(self.settings, request.headers.get("x-telegram-bot-api-secret-token")):
+                raise HTTPException(403)
+            if self._receive is None:
+                raise HTTPException(503)
+            try:
+                data = await request.json()
+            except ValueError as error:
+                raise HTTPException(400) from error
+            if not isinstance(data, dict) or "update_id" not in data:
+                raise HTTPException(400)
+            await self._take_json(data)
+            return Response(status_code=200)
+
+        return routes
+
+    async def _take_json(self, data: dict[str, Any]) -> None:
         from telegram import Update  # noqa: PLC0415
 
         update = Update.de_json(data, self.bot)
         if update is not None:
-            await self.take(update, in_thread)
+            await self.take(update, run_in_threadpool)
 
-    async def send(self, recipient: str, body: dict[str, Any]) -> str:
-        """Sends one reply; returns Telegram's message id.
+    async def send(self, recipient: str, message: Message) -> str | None:
+        """Sends one message; returns Telegram's id of it."""
+        from telegram.error import TelegramError  # noqa: PLC0415
 
-        Raises:
-            telegram.error.TelegramError: as the library tells it.
-        """
-        text = cut(body["text"])
-        message = await self.bot.send_message(
-            chat_id=int(recipient), text=text, reply_markup=keyboard(body.get("buttons") or [])
-        )
-        return str(message.message_id)
+        try:
+            sent = await self.bot.send_message(
+                chat_id=int(recipient), text=message.text, reply_markup=keyboard(message)
+            )
+        except TelegramError as error:
+            kind, delay = how_it_failed(error)
+            raise SendError(kind, f"{type(error).__name__}: {error}", delay) from error
+        return str(sent.message_id)
+
+    def fetch_photo(self, reference: str) -> bytes:
+        """Not yet."""
+        raise FetchError(reference, final=True)
 
 
 def how_it_failed(error: Exception) -> tuple[str, timedelta | None]:

@@ -107,11 +107,14 @@ def _serve(_args: argparse.Namespace) -> int:
         import uvicorn  # noqa: PLC0415
 
         from bot.api.app import create_app  # noqa: PLC0415
+        from bot.channels.opening import open_channels  # noqa: PLC0415
         from bot.service import Service  # noqa: PLC0415
 
         engine = open_engine(settings, desk)
-        service = Service(settings, database, open_talk(settings, desk, engine))
-        app = create_app(settings, database, service)
+        channels = open_channels(settings, database, utc_now)
+        photos = {channel.name: channel.fetch_photo for channel in channels}
+        service = Service(settings, database, open_talk(settings, desk, engine), photos=photos)
+        app = create_app(settings, database, service, channels)
         gc.collect()
         gc.freeze()  # models and catalogue live as long as the process
         config = uvicorn.Config(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.office import hours_text
 from bot.catalog.schema import Aspect, Procedure
 from bot.clock import local
-from bot.conversation.model import Button, DossierView, Reply
+from bot.conversation.model import Button, DossierView, Link, Reply
 from bot.texts import phrases
 from nlu.entries import Candidate
 
@@ -19,16 +20,33 @@ _ANSWERS = phrases("answers")
 _STATUS = phrases("status")
 FINAL = frozenset({3, 7, 8, 9, 10})
 CASE_BUTTONS = 4
-BUTTON_LABEL = 20  # Zalo shows about as many characters
+BRIEF_UNITS = 300  # two SMS hold 306, and every character here is one unit
 _NEXT = (
     Aspect.DOCUMENTS, Aspect.FEE, Aspect.PROCESSING_TIME, Aspect.WHERE, Aspect.ONLINE, Aspect.FORM, Aspect.STEPS
 )  # fmt: skip
 _WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
 
 
+def number_of(text: str) -> int | None:
+    """The number that a message consists of ("2", "số 2", "2."), None where it is anything else."""
+    match = re.fullmatch(r"\s*(?:s[ốo]\s*|ch[ọo]n\s*|m[ụu]c\s*)?(\d{1,2})\s*[.)]?\s*", text, re.IGNORECASE)
+    return int(match[1]) if match else None
+
+
 def human() -> Button:
     """Offers a person."""
     return Button(T["buttons"]["human"], T["values"]["human"])
+
+
+def subscribe_button(code: str) -> Button:
+    """Offers to tell when the result is there."""
+    return Button(T["buttons"]["subscribe"], T["values"]["subscribe"].format(code=code))
+
+
+def status_buttons(code: str, view: DossierView) -> tuple[Button, ...]:
+    """What its owner may want next; both need a proof."""
+    details = Button(T["buttons"]["details"], T["values"]["details"].format(code=code))
+    return (details,) if view.status in FINAL else (details, subscribe_button(code))
 
 
 def start_buttons() -> tuple[Button, ...]:
@@ -63,8 +81,21 @@ def answer_replies(
     *,
     with_buttons: bool,
     case: int = 0,
+    page: str | None = None,
 ) -> list[Reply]:
-    """One reply for an answer; with "xem đủ" first where something was cut (``case``: number of the case shown)."""
+    """One reply for an answer; with "xem đủ" first where something was cut.
+
+    Args:
+        procedure: answered about.
+        text: the answer.
+        sections: of the answer.
+        told: the aspects told.
+        with_buttons: whether the next natural questions are offered below it.
+        case: number of the case shown, 0 for all.
+        page: address of the procedure's page, None for none.
+    """
+    link = Link(T["page"], page) if page and Aspect.DOCUMENTS in told else None
+    short = brief(procedure, sections, page)
     buttons: list[Button] = []
     labels = _ANSWERS["labels"]
     for part in sections:
@@ -78,11 +109,29 @@ def answer_replies(
         # Too much for one message, and most of it is other people's: which case is theirs?
         shown = [Button(_label(case[:1].upper() + case[1:]), T["values"]["case"].format(number=n, code=procedure.code))
                  for n, case in enumerate(listed[:CASE_BUTTONS], 1)]  # fmt: skip
-        return [Reply(f"{text}\n\n{T['which_case']}", (*buttons, *shown))]
+        return [Reply(f"{text}\n\n{T['which_case']}", (*buttons, *shown), brief=short)]
     if with_buttons:
         buttons += aspect_buttons(procedure, told)[: 4 - len(buttons)]
         buttons.append(Button(T["buttons"]["wrong"], T["values"]["wrong"]))
-    return [Reply(text, tuple(buttons))]
+    return [Reply(text, tuple(buttons), link=link, brief=short)]
+
+
+def brief(procedure: Procedure, sections: Sequence[Section], page: str | None) -> str:
+    """The answer for two SMS: sections that are short enough are told whole, of papers at least how many they are.
+
+    What is left out is never silently so: the end says where all of it stands.
+    """
+    key, end = ("brief_page", page) if page else ("brief_counter", "")
+    room = BRIEF_UNITS - len(T[key].format(name=procedure.short_name, parts="", page=end))
+    parts = []
+    for part in sections:
+        whole = " ".join(" ".join(part.text().split()).split("• "))
+        count = T["brief_count"].format(count=len(procedure.documents))
+        said = whole if not part.cut and len(whole) < room else count if part.aspect is Aspect.DOCUMENTS else ""
+        if said and len(said) < room:
+            parts.append(said if said.endswith(".") else f"{said}.")
+            room -= len(parts[-1]) + 1
+    return str(T[key].format(name=procedure.short_name, parts=" ".join(parts), page=end))
 
 
 def _label(text: str) -> str:
@@ -149,6 +198,6 @@ def status_text(code: str, view: DossierView | None, now: datetime) -> str:
 
 
 __all__ = [
-    "T", "answer_replies", "aspect_buttons", "choices", "contact", "day_text", "human", "question_between", "section",
-    "start_buttons", "status_text",
+    "T", "answer_replies", "aspect_buttons", "choices", "contact", "day_text", "human", "number_of", "question_between",
+    "section", "start_buttons", "status_buttons", "status_text", "subscribe_button",
 ]  # fmt: skip

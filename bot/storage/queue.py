@@ -122,9 +122,28 @@ def claim_inbox(
 
 def finish_inbox(session: Session, inbox_id: int, owner: str, now: datetime) -> bool:
     """Closes a claimed message; False: the claim was lost, roll back."""
-    return _close(
+    done = _close(
         session, Inbox, inbox_id, owner, ("claimed",), state="done", done_at=now, lease_owner=None, error=None
     )
+    if done:
+        _to_the_end_of_the_line(session, inbox_id, now)
+    return done
+
+
+def _to_the_end_of_the_line(session: Session, inbox_id: int, now: datetime) -> None:
+    """The sender's next message takes its turn behind whoever waits now: a flood delays nobody else."""
+    mine = select(Inbox.channel, Inbox.sender).where(Inbox.id == inbox_id)
+    channel, sender = session.exec(mine).one()
+    following = (
+        select(Inbox.id)
+        .where(Inbox.channel == channel, Inbox.sender == sender, Inbox.state == "waiting")
+        .order_by(col(Inbox.id))
+        .limit(1)
+    )
+    next_id = session.exec(following).first()
+    if next_id is not None:
+        later = update(Inbox).where(col(Inbox.id) == next_id, col(Inbox.next_try_at) < now)
+        session.connection().execute(later.values(next_try_at=now))
 
 
 def retry_inbox(session: Session, inbox_id: int, owner: str, now: datetime, error: str) -> str:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from standins.telegram import TOKEN, TelegramStandIn
 from telegram.error import Forbidden, RetryAfter, TimedOut
 
-from bot.channels.telegram import cut, how_it_failed, keyboard, verified, webhook_secret
+from bot.channels.telegram import how_it_failed, verified, webhook_secret
 from bot.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,18 +55,6 @@ def test_failures_have_a_state() -> None:
     assert how_it_failed(RetryAfter(3))[0] == "retry"
     assert how_it_failed(Forbidden("blocked")) == ("failed", None)
     assert how_it_failed(TimedOut()) == ("uncertain", None)
-
-
-def test_buttons_too_long_for_telegram_are_left_out() -> None:
-    shown = keyboard([{"label": "a", "value": "x" * 65}, {"label": "b", "value": "y"}])
-    assert [[button.text for button in row] for row in shown.inline_keyboard] == [["b"]]
-
-
-def test_long_text_is_cut_by_the_units_telegram_counts() -> None:
-    assert cut("a" * 4096) == "a" * 4096
-    long = cut("😀" * 3000)
-    assert len(long.encode("utf-16-le")) <= 4096 * 2
-    assert long.endswith("😀…")
 
 
 def test_web_hook_secret(settings: Settings) -> None:

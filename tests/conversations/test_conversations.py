@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from bot.conversation.model import Memory
-from bot.conversation.talk import LookedUp, Talk
+from bot.conversation.talk import Talk
 from bot.dossiers.demo import demo_records
-from bot.dossiers.lookup import view
-from bot.storage.tables import Dossier
+from bot.dossiers.offline import OfflineDossiers, dossier_of
 
 HERE = Path(__file__).parent
 NOW = datetime.fromisoformat("2026-11-25T08:30:00+07:00")
@@ -29,13 +28,11 @@ def _conversations() -> list[Any]:
 
 @pytest.mark.parametrize("conversation", _conversations())
 def test_conversation(conversation: dict[str, Any], talk: Talk) -> None:
-    views = {}
-    for record in demo_records(NOW):
-        known = {name: getattr(record, name) for name in record.__slots__ if name != "lookup_code"}
-        views[record.code] = view(Dossier(created_at=NOW, updated_at=NOW, **known))
+    dossiers = {record.code: dossier_of(record, NOW) for record in demo_records(NOW)}
+    citizen = OfflineDossiers(dossiers.get, talk.desk(NOW))
     memory = Memory()
     for turn in conversation["turns"]:
-        said = talk.turn(turn["say"], memory, NOW, lambda codes: LookedUp({code: views.get(code) for code in codes}))
+        said = talk.turn(turn["say"], memory, NOW, citizen, turn.get("channel", "terminal"))
         memory = said.memory
         told = "\n".join(reply.text for reply in said.replies)
         what = f"{conversation['name']}: {turn['say']!r} → {said.intent} {said.outcome} {said.procedures}\n{told}"

@@ -63,7 +63,7 @@ class TelegramStandIn:
             self._updates.append({"update_id": self._number, "message": message})
             self.arrived.notify_all()
 
-    def wait_for(self, count: int, seconds: float = 15) -> bool:
+    def wait_for(self, count: int, seconds: float = 60) -> bool:
         """Waits until so many messages were sent by the bot."""
         with self.arrived:
             return self.arrived.wait_for(lambda: len(self.sent) >= count, seconds)

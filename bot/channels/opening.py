@@ -1,0 +1,18 @@
+"""Which channels the settings switch on."""
+
+from __future__ import annotations
+
+from bot.channels.port import PushChannel
+from bot.clock import Clock
+from bot.settings import Settings
+from bot.storage.database import Database
+
+
+def open_channels(settings: Settings, database: Database, clock: Clock) -> list[PushChannel]:  # noqa: ARG001
+    """The channels that push, not connected yet; each library is imported only where its channel is on."""
+    channels: list[PushChannel] = []
+    if settings.telegram_token is not None:
+        from bot.channels.telegram import Telegram  # noqa: PLC0415
+
+        channels.append(Telegram(settings))
+    return channels
