@@ -109,7 +109,7 @@ def _matches(
 ) -> str | None:
     """How the proof fits ("phone", "otp", "lookup_code"), None where it does not; each comparison in constant time."""
     if proof.kind == "phone":
-        return "phone" if hmac.compare_digest((dossier.phone or "").encode(), proof.value.encode()) else None
+        return "phone" if dossier.phone and hmac.compare_digest(dossier.phone.encode(), proof.value.encode()) else None
     newest = session.exec(
         select(OneTimeCode)
         .where(
@@ -125,11 +125,11 @@ def _matches(
     if newest is not None and newest.tries < TRIES:
         newest.tries += 1
         session.add(newest)
-        if hmac.compare_digest(newest.digest or "", _digest(settings, newest, proof.value)):
+        if newest.digest and hmac.compare_digest(newest.digest, _digest(settings, newest, proof.value)):
             newest.digest = None  # once
             return "otp"
-    given = digest(settings, "lookup", proof.value)
-    return "lookup_code" if hmac.compare_digest(dossier.lookup_digest or "", given) else None
+    given = lookup_digest(settings, proof.value)
+    return "lookup_code" if dossier.lookup_digest and hmac.compare_digest(dossier.lookup_digest, given) else None
 
 
 def code_allowed(session: Session, citizen: Citizen, code: str, settings: Settings, now: datetime) -> bool:
@@ -171,6 +171,11 @@ def send_code(session: Session, citizen: Citizen, code: str, settings: Settings,
             body={"text": text, "buttons": []}, demo=dossier.demo, not_before=now, expires_at=expires, created_at=now,
         ),
     )  # fmt: skip
+
+
+def lookup_digest(settings: Settings, typed: str) -> str:
+    """HMAC of a look-up code, the same however it is spaced and in which case it is typed."""
+    return digest(settings, "lookup", "".join(typed.split()).upper())
 
 
 def _digest(settings: Settings, row: OneTimeCode, typed: str) -> str:

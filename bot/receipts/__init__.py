@@ -15,4 +15,4 @@ class Reading:
 
 def read_receipt(data: bytes) -> Reading:  # noqa: ARG001
     """Nothing yet."""
-    return Reading((), "unreadable")
+    return Reading((), "not_an_image")
