@@ -149,7 +149,7 @@ class Service:
             if not (error.final or last_try):
                 raise
             log.warning("bỏ qua ảnh không tải được: %s", error)
-            return replace(incoming, photo=None, problem="not_fetched")
+            return replace(incoming, photo=None, problem=error.problem)
         return replace(incoming, photo=None, text="\n".join(reading.codes), problem=reading.problem)
 
     def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:

@@ -31,11 +31,17 @@ class SendError(Exception):
 
 
 class FetchError(Exception):
-    """A photo could not be fetched. ``final``: trying again won't help."""
+    """A photo could not be fetched.
 
-    def __init__(self, message: str, *, final: bool = False) -> None:
+    Attributes:
+        final: trying again won't help.
+        problem: what the citizen is told in the end, a word of ``photo:…`` in ``bot/texts/replies.yml``.
+    """
+
+    def __init__(self, message: str, *, final: bool = False, problem: str = "not_fetched") -> None:
         super().__init__(message)
         self.final = final
+        self.problem = problem
 
 
 class PushChannel(Protocol):

@@ -63,6 +63,18 @@ def _telegram(settings: Settings) -> str:
     return "bật (web hook)" if settings.public_base_url else "bật (tự hỏi tin, không cần địa chỉ công khai)"
 
 
+def _zalo(settings: Settings) -> str:
+    on = []
+    if settings.has_zalo_oa:
+        on.append(
+            "Official Account bật (web hook)" if settings.public_base_url else "Official Account cần PUBLIC_BASE_URL"
+        )
+    if settings.zalo_bot_token is not None:
+        hook = (settings.public_base_url or "").startswith("https://")
+        on.append("Bot bật (web hook)" if hook else "Bot bật (tự hỏi tin, không cần địa chỉ công khai)")
+    return "; ".join(on) or "tắt; đặt ZALO_BOT_TOKEN để bật, không cần địa chỉ công khai"
+
+
 def _sms(settings: Settings) -> str:
     if settings.uses_twilio:
         return "gửi thật qua Twilio (hồ sơ thử thì không)"
@@ -86,6 +98,7 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         "",
         "  Kênh: web, cửa sổ lệnh (motcua chat) chạy ngay, không cần địa chỉ công khai.",
         f"  Telegram: {_telegram(settings)}",
+        f"  Zalo: {_zalo(settings)}",
         f"  SMS: {_sms(settings)}",
         "",
         "  Dừng: Ctrl+C",
