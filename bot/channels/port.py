@@ -48,7 +48,11 @@ class PushChannel(Protocol):
     """A channel that takes messages in and sends them out by itself."""
 
     name: str  # as in ``Incoming.channel``
-    problem: str | None  # why it can't work at the moment, in a few words for staff; None: all is well
+
+    @property
+    def problem(self) -> str | None:
+        """Why it can't work at the moment, in a few words for staff; None: all is well."""
+        ...
 
     async def start(self, receive: Receive) -> None:
         """Connects, and begins to poll where there is no web hook.
