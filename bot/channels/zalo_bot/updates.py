@@ -38,7 +38,8 @@ def incoming_of(body: object, now: datetime) -> Incoming | None:
     if _text("chat_type", chat.get("chat_type", "")).upper() != "PRIVATE" or sender.get("is_bot") is True:
         return None
     kind = _kind(event, message)
-    text = _text("text", message.get("text", "")) if kind == "text" else ""
+    words = {"text": "text", "photo": "caption"}.get(kind)  # a caption: not in the reference, harmless where absent
+    text = _text(words, message.get(words, "")) if words else ""
     photo = next((p for name in _PHOTO if (p := _text(name, message.get(name, "")))), None) if kind == "photo" else None
     return Incoming(
         channel=CHANNEL,
