@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from sqlmodel import Session, col, select
 
 from bot.channels.port import FetchError
-from bot.channels.rendering import Message, render
+from bot.channels.rendering import Message, render, render_all
 from bot.channels.rendering import to_json as message_json
 from bot.citizen import CitizenDossiers, citizen_of
 from bot.clock import Clock, utc_now
@@ -194,9 +194,8 @@ class Service:
         said: Said,
         now: datetime,
     ) -> None:
-        rendered = [render(reply, incoming.channel) for reply in said.replies]
-        menu = rendered[-1].menu if rendered else ()
-        conversation.memory = to_json(replace(said.memory, menu=menu))
+        rendered = render_all(said.replies, incoming.channel)
+        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu))
         conversation.last_at = now
         session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
@@ -204,7 +203,7 @@ class Service:
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
-        messages = [message for one in rendered for message in one.messages]
+        messages = list(rendered.messages)
         session.add(
             Turn(
                 conversation_id=conversation.id,
