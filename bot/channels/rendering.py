@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.conversation.model import Button, Link, Reply
-from bot.notices.gsm7 import segments, to_unaccented
+from bot.notices.gsm7 import BASIC, EXTENSION, segments, to_unaccented
 from bot.texts import phrases
 
 _T = phrases("channels")
@@ -226,10 +226,13 @@ def _sms(reply: Reply, before: tuple[str, ...]) -> Rendered:
     must = _most(options, len(menu), lambda tail: _units(tail) <= SMS_CHOICES) if reply.menu and not reply.listed else 0
     # One unit is lost where a character of two units meets the seam between the segments.
     room = LIMITS["sms"].text - 1 - (_units(_options(options[:must], len(menu))) if must else 0)
-    text = next((said for said in (plain(reply.text), plain(reply.brief)) if said and _units(said) <= room), "")
+    short = plain(reply.brief)
+    # Twice as long as there is room for, and not all of it blanks: not tried where there is something shorter.
+    whole = plain(reply.text) if not short or len(reply.text) < 2 * room else ""
+    text = next((said for said in (whole, short) if said and len(said) <= room and _units(said) <= room), "")
     if not text:
         rest = " " + plain(_T["sms_rest"])
-        text = (split(plain(reply.brief or reply.text), room - len(rest), _units)[0] + rest).strip()
+        text = (split(short or whole, room - len(rest), _units)[0] + rest).strip()
     free = segments(text).count
     count = must or _most(options, len(menu), lambda tail: segments(text + tail).count == free)
     if count:
@@ -256,7 +259,7 @@ def _units(text: str) -> int:
 def plain(text: str) -> str:
     """Without marks, in characters that every phone shows: what is not in the SMS alphabet is left out."""
     bare = to_unaccented(text).translate(_NEUTRAL)
-    bare = "".join(character if segments(character).encoding == "gsm7" else " " for character in bare)
+    bare = "".join(character if character in BASIC or character in EXTENSION else " " for character in bare)
     return "\n".join(" ".join(line.split()) for line in bare.splitlines() if line.strip())
 
 
