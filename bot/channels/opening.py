@@ -14,5 +14,5 @@ def open_channels(settings: Settings, database: Database, clock: Clock) -> list[
     if settings.telegram_token is not None:
         from bot.channels.telegram import Telegram  # noqa: PLC0415
 
-        channels.append(Telegram(settings))
+        channels.append(Telegram(settings, clock))
     return channels
