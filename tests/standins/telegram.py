@@ -74,6 +74,7 @@ class TelegramStandIn:
         paths: file id → path told for it, where not the usual.
         confirmed: the highest offset asked for with getUpdates.
         handed: the highest update number handed out by getUpdates.
+        pollers: how many calls of getUpdates wait for updates now.
     """
 
     def __init__(self) -> None:
@@ -95,6 +96,7 @@ class TelegramStandIn:
         self.uploads: list[bytes] = []
         self.confirmed = 0
         self.handed = 0
+        self.pollers = 0
         self.arrived = threading.Condition()
         self.release = threading.Event()
         self._updates: list[dict[str, Any]] = []
@@ -299,6 +301,7 @@ class TelegramStandIn:
                 self._allowed = json.loads(form["allowed_updates"])
             self._poller += 1
             mine = self._poller
+            self.pollers += 1
             self.confirmed = max(self.confirmed, offset)
             self._updates = [update for update in self._updates if update["update_id"] >= offset]
             self.arrived.notify_all()  # ends an older call
@@ -307,6 +310,7 @@ class TelegramStandIn:
                 return bool(self._waiting()) or self._poller != mine or self._closing
 
             self.arrived.wait_for(ready, max(until - time.monotonic(), 0))
+            self.pollers -= 1
             if self._poller != mine:
                 raise RefusedError(
                     409,
