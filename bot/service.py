@@ -150,7 +150,8 @@ class Service:
                 raise
             log.warning("bỏ qua ảnh không tải được: %s", error)
             return replace(incoming, photo=None, problem=error.problem)
-        return replace(incoming, photo=None, text="\n".join(reading.codes), problem=reading.problem)
+        # Where no code could be read, what was written below the photo may still say what is wanted.
+        return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
 
     def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:
         """Understands, answers and stores; None where the message asks for no answer."""

@@ -6,6 +6,7 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -126,6 +127,9 @@ class Settings(BaseSettings):
                 "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
                 "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
             )
+        secret = self.telegram_webhook_secret
+        if secret is not None and not re.fullmatch("[A-Za-z0-9_-]+", secret.get_secret_value()):
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET: Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
         zalo = (self.zalo_app_id, self.zalo_app_secret, self.zalo_oa_secret)
         if any(zalo) and not all(zalo):
             raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")

@@ -39,6 +39,7 @@ RETRY_SECONDS = 60.0  # the longest pause before a broken loop or channel is tri
 LEASE = timedelta(minutes=2)
 ACCOUNT_DELAY = timedelta(minutes=5)  # until staff have mended a channel's account
 INBOX_WORKERS = 3
+ENDING_SECONDS = 15.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
 SENDERS = 4  # messages sent at once on one channel, each to another citizen
 _SENT = Counter("motcua_channel_sends_total", "Sends by channel and how they ended", ["channel", "result"])
 _CHANNEL_UP = Gauge("motcua_channel_up", "1: the channel works, 0: see /ready for the reason", ["channel"])
@@ -60,6 +61,8 @@ class Background:
         self.problems: dict[str, str] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._senders: list[asyncio.Task[None]] = []
+        self._ending = False
 
     async def start(self) -> None:
         """Starts all loops; a channel that cannot connect does not stop the others."""
@@ -72,10 +75,15 @@ class Background:
         for channel in self.channels.values():
             self._spawn(f"start {channel.name}", self._starting(channel))
             for number in range(SENDERS):
-                self._spawn(f"{channel.name} {number}", self._sending(channel))
+                self._senders.append(self._spawn(f"{channel.name} {number}", self._sending(channel)))
 
     async def stop(self) -> None:
-        """Closes what takes messages in, then ends the loops."""
+        """Lets the sends under way end, closes what takes messages in, then ends the loops."""
+        self._ending = True
+        for event in self._wake.values():
+            event.set()
+        if self._senders:
+            await asyncio.wait(self._senders, timeout=ENDING_SECONDS)
         for name in tuple(self.running):
             with suppress(Exception):  # a channel that can't say goodbye doesn't keep the others from it
                 await self.channels[name].stop()
@@ -114,12 +122,14 @@ class Background:
             await asyncio.wait_for(event.wait(), SWEEP_SECONDS)
         event.clear()
 
-    def _spawn(self, name: str, work: Callable[[], Any]) -> None:
-        self._tasks.append(asyncio.create_task(self._forever(name, work), name=name))
+    def _spawn(self, name: str, work: Callable[[], Any]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._forever(name, work), name=name)
+        self._tasks.append(task)
+        return task
 
     async def _forever(self, name: str, work: Callable[[], Any]) -> None:
         pause = 1.0
-        while True:
+        while not self._ending:
             try:
                 await work()
                 pause = 1.0
@@ -175,9 +185,10 @@ class Background:
     def _sending(self, channel: PushChannel) -> Callable[[], Any]:
         async def send() -> None:
             if channel.name in self.running:
-                while await self._send_next(channel):
+                while not self._ending and await self._send_next(channel):
                     self._ring(channel.name)
-            await self._bell(channel.name)
+            if not self._ending:
+                await self._bell(channel.name)
 
         return send
 

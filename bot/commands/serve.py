@@ -60,7 +60,8 @@ def _listen(settings: Settings) -> socket.socket:
 def _telegram(settings: Settings) -> str:
     if settings.telegram_token is None:
         return "tắt; đặt TELEGRAM_TOKEN để bật, không cần địa chỉ công khai"
-    return "bật (web hook)" if settings.public_base_url else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+    hook = (settings.public_base_url or "").startswith("https://")
+    return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
 
 
 def _zalo(settings: Settings) -> str:
