@@ -63,6 +63,12 @@ def _telegram(settings: Settings) -> str:
     return "bật (web hook)" if settings.public_base_url else "bật (tự hỏi tin, không cần địa chỉ công khai)"
 
 
+def _zalo_oa(settings: Settings) -> str:
+    if not settings.has_zalo_oa:
+        return "tắt; đặt ZALO_APP_ID, ZALO_APP_SECRET, ZALO_OA_SECRET để bật, cần địa chỉ công khai https"
+    return "bật (web hook)" if settings.public_base_url else "bật, nhưng chưa đặt PUBLIC_BASE_URL (https) để nhận tin"
+
+
 def _sms(settings: Settings) -> str:
     if settings.uses_twilio:
         return "gửi thật qua Twilio (hồ sơ thử thì không)"
@@ -86,6 +92,7 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         "",
         "  Kênh: web, cửa sổ lệnh (motcua chat) chạy ngay, không cần địa chỉ công khai.",
         f"  Telegram: {_telegram(settings)}",
+        f"  Zalo OA: {_zalo_oa(settings)}",
         f"  SMS: {_sms(settings)}",
         "",
         "  Dừng: Ctrl+C",

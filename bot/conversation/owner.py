@@ -109,6 +109,12 @@ def contact(phone: str | None, memory: Memory, owners: Owners, channel: str) -> 
     return _tried(memory.dossier, Proof("phone", phone), memory, owners, channel)
 
 
+def unverified_contact(memory: Memory) -> Turn:
+    """The turn for a number that the channel doesn't vouch for: it proves nothing, the other ways do."""
+    buttons = (Button(_T["buttons"]["send_code"], _T["values"]["send_code"]),) if memory.dossier else ()
+    return _turn("out_of_scope", Outcome.CLARIFY, Reply(_T["contact_unverified"], buttons), memory)
+
+
 def asked(wish: str, codes: tuple[str, ...], memory: Memory, owners: Owners, channel: str) -> Turn:
     """The citizen wants the details or the notices of a dossier: the one named, else the one last asked about."""
     code = codes[0] if codes else memory.dossier

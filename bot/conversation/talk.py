@@ -85,6 +85,8 @@ class Talk:
         memory = faded(memory, now)
         if kind == "contact":
             said = owner.contact(phone, memory, dossiers, channel)
+        elif kind == "contact_unverified":
+            said = owner.unverified_contact(memory)
         elif kind == "follow":
             greeting = T["greet"].format(office=self.desk(now).office.name)
             said = Turn("greet", (), (), (), Outcome.ACKNOWLEDGED, (Reply(greeting, start_buttons()),), memory)
