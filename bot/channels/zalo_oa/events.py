@@ -191,9 +191,9 @@ def _incoming(
     photo: str | None = None,
     message_id: object = None,
 ) -> Incoming:
-    if not message_id:
+    if message_id is None or message_id == "":
         message_id = f"{hook.event}:{hook.timestamp}:{sender}"
-    if not isinstance(message_id, str | int):
+    if isinstance(message_id, bool) or not isinstance(message_id, str | int):
         raise BadInputError("message.msg_id: cần chuỗi")
     unique = str(message_id)
     if not _PLAIN.fullmatch(unique):

@@ -11,6 +11,7 @@ import time
 import httpx
 
 from bot.channels.port import FetchError
+from bot.channels.zalo_oa.wire import trust
 from bot.settings import Settings
 
 # Where Zalo keeps pictures: a guess from addresses seen in public posts [D]. ZALO_PHOTO_HOSTS replaces it.
@@ -62,7 +63,7 @@ def fetch(settings: Settings, address: str, transport: httpx.BaseTransport | Non
     hosts = settings.zalo_photo_hosts or PHOTO_HOSTS
     until = time.monotonic() + SECONDS
     try:
-        with httpx.Client(transport=transport, timeout=SECONDS, follow_redirects=False) as client:
+        with httpx.Client(transport=transport, verify=trust(), timeout=SECONDS, follow_redirects=False) as client:
             for _ in range(MAX_REDIRECTS + 1):
                 url = allowed(address, hosts)
                 if url is None:

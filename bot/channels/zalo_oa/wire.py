@@ -7,8 +7,10 @@ open may have died meanwhile, and then nobody could tell whether the request was
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpx
@@ -39,11 +41,18 @@ class Answer:
         return next((str(self.body[name]) for name in ("message", "error_name") if self.body.get(name)), "")
 
 
+@cache
+def trust() -> ssl.SSLContext:
+    """Read once: the certificates take longer to load than a request to Zalo."""
+    return httpx.create_ssl_context()
+
+
 def http_client(base_url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """A client as this channel wants it; ``transport`` only for tests."""
     return httpx.AsyncClient(
         base_url=base_url,
         transport=transport,
+        verify=trust(),
         timeout=STEP_SECONDS,
         limits=httpx.Limits(max_keepalive_connections=0),
         follow_redirects=False,
