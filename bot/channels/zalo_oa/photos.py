@@ -6,6 +6,7 @@ The address comes in a signed web hook, yet it is somebody else's: what it names
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 
 import httpx
@@ -19,6 +20,7 @@ PHOTO_HOSTS = "zdn.vn,zadn.vn,zaloapp.com,zalo.me"
 MAX_BYTES = 8 * 1024 * 1024
 SECONDS = 10.0
 MAX_REDIRECTS = 3
+_HOST = re.compile(r"[a-z0-9.-]{1,253}")  # a name or an IPv4 address
 _MAY_COME_BACK = frozenset({408, 425, 429})
 
 
@@ -35,7 +37,7 @@ def allowed(address: str, hosts: str) -> httpx.URL | None:
         host, port = url.host.lower().rstrip("."), url.port
     except (httpx.InvalidURL, ValueError):
         return None
-    if url.userinfo or not host:
+    if url.userinfo or not _HOST.fullmatch(host):
         return None
     for entry in (part.strip().lower() for part in hosts.split(",") if part.strip()):
         name, _, its_port = entry.rpartition(":") if entry.rsplit(":", 1)[-1].isdecimal() else (entry, "", "")
