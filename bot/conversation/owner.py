@@ -42,7 +42,13 @@ _PROOF_CODE = re.compile(r"(?=.*\d|[A-Z-]+$)[A-Za-z0-9][A-Za-z0-9-]{3,31}")
 
 
 class Owners(Protocol):
-    """What the shell knows of one citizen and the dossiers; each call may count against limits."""
+    """What the shell knows of one citizen and the dossiers; each call may count against limits.
+
+    Attributes:
+        vouched: whether a phone number shared on this citizen's channel is surely their own.
+    """
+
+    vouched: bool
 
     def exists(self, code: str) -> bool | None:
         """Whether a dossier of this code is on file; None where this citizen has asked too often."""
@@ -132,19 +138,17 @@ def asked(wish: str, codes: tuple[str, ...], memory: Memory, owners: Owners, cha
     memory = replace(memory, dossier=code, wish=wish, misses=0)
     if owners.details(code) is not None:
         return _opened(code, memory, owners, channel)
-    return _turn(
-        intent, Outcome.CLARIFY, proof_question(code, channel), replace(memory, pending="proof"), codes=(code,)
-    )
+    question = proof_question(code, contact=owners.vouched)
+    return _turn(intent, Outcome.CLARIFY, question, replace(memory, pending="proof"), codes=(code,))
 
 
-def proof_question(code: str, channel: str) -> Reply:
-    """Asks for a proof, in the ways this channel has."""
-    contact_too = channel in {"telegram", "zalo_oa"}
+def proof_question(code: str, *, contact: bool) -> Reply:
+    """Asks for a proof; ``contact``: sharing one's number is one of the ways."""
     text = _T["proof_ask"].format(code=code) + "".join(
-        f"\n• {_T['proofs'][way]}" for way in ("lookup", *(("phone",) if contact_too else ()), "otp")
+        f"\n• {_T['proofs'][way]}" for way in ("lookup", *(("phone",) if contact else ()), "otp")
     )
     button = Button(_T["buttons"]["send_code"], _T["values"]["send_code"])
-    return Reply(text, (button,), contact=_T["proof_contact"] if contact_too else "", brief=_T["proof_brief"])
+    return Reply(text, (button,), contact=_T["proof_contact"] if contact else "", brief=_T["proof_brief"])
 
 
 def _proof_code(text: str) -> str | None:

@@ -63,7 +63,7 @@ class Talk:
         memory = faded(memory, now)
         text = _chosen(text, memory)
         memory = replace(memory, menu=())
-        context = self._context(now, channel, LookedUp({}))
+        context = self._context(now, channel, LookedUp({}), dossiers)
         said = owner.step(text, memory, dossiers, channel)
         if said is not None:
             return finished(said, memory, context)
@@ -76,7 +76,7 @@ class Talk:
             )
         codes = wanted_codes(resolved, memory)
         looked = dossiers.look_up(codes) if codes else LookedUp({})
-        return decide(resolved, memory, self._context(now, channel, looked))
+        return decide(resolved, memory, self._context(now, channel, looked, dossiers))
 
     def other(
         self, kind: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str, phone: str | None = None
@@ -92,9 +92,9 @@ class Talk:
             said = Turn("greet", (), (), (), Outcome.ACKNOWLEDGED, (Reply(greeting, start_buttons()),), memory)
         else:
             said = unread_turn(memory, kind)
-        return finished(said, memory, self._context(now, channel, LookedUp({})))
+        return finished(said, memory, self._context(now, channel, LookedUp({}), dossiers))
 
-    def _context(self, now: datetime, channel: str, looked: LookedUp) -> Context:
+    def _context(self, now: datetime, channel: str, looked: LookedUp, dossiers: Dossiers) -> Context:
         desk = self.desk(now)
         return Context(
             desk=desk,
@@ -107,6 +107,7 @@ class Talk:
             ready=lambda code: ready_text(desk, code, now),
             place=place_text,
             page=self.page,
+            vouched=dossiers.vouched,
         )
 
 
