@@ -19,4 +19,8 @@ def open_channels(settings: Settings, database: Database, clock: Clock) -> list[
         from bot.channels.zalo_bot import ZaloBot  # noqa: PLC0415
 
         channels.append(ZaloBot(settings, database, clock))
+    if settings.has_zalo_oa:
+        from bot.channels.zalo_oa.channel import ZaloOa  # noqa: PLC0415
+
+        channels.append(ZaloOa(settings, database, clock))
     return channels

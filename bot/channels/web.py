@@ -91,6 +91,7 @@ def router(service: Service, templates: Jinja2Templates) -> APIRouter:
                 "history": history,
                 "start": start_buttons(),
                 "demo": settings.demo,
+                "zalo_verification": settings.zalo_site_verification,
             },
         )
         return _with_cookie(response, token or secrets.token_urlsafe(32), secure=secure)

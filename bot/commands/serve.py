@@ -64,16 +64,17 @@ def _telegram(settings: Settings) -> str:
     return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
 
 
-def _zalo(settings: Settings) -> str:
-    on = []
-    if settings.has_zalo_oa:
-        on.append(
-            "Official Account bật (web hook)" if settings.public_base_url else "Official Account cần PUBLIC_BASE_URL"
-        )
-    if settings.zalo_bot_token is not None:
-        hook = (settings.public_base_url or "").startswith("https://")
-        on.append("Bot bật (web hook)" if hook else "Bot bật (tự hỏi tin, không cần địa chỉ công khai)")
-    return "; ".join(on) or "tắt; đặt ZALO_BOT_TOKEN để bật, không cần địa chỉ công khai"
+def _zalo_bot(settings: Settings) -> str:
+    if settings.zalo_bot_token is None:
+        return "tắt; đặt ZALO_BOT_TOKEN để bật, không cần địa chỉ công khai"
+    hook = (settings.public_base_url or "").startswith("https://")
+    return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+
+
+def _zalo_oa(settings: Settings) -> str:
+    if not settings.has_zalo_oa:
+        return "tắt; đặt ZALO_APP_ID, ZALO_APP_SECRET, ZALO_OA_SECRET để bật, cần địa chỉ công khai https"
+    return "bật (web hook)" if settings.public_base_url else "bật, nhưng chưa đặt PUBLIC_BASE_URL (https) để nhận tin"
 
 
 def _sms(settings: Settings) -> str:
@@ -99,7 +100,8 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         "",
         "  Kênh: web, cửa sổ lệnh (motcua chat) chạy ngay, không cần địa chỉ công khai.",
         f"  Telegram: {_telegram(settings)}",
-        f"  Zalo: {_zalo(settings)}",
+        f"  Zalo OA: {_zalo_oa(settings)}",
+        f"  Zalo Bot: {_zalo_bot(settings)}",
         f"  SMS: {_sms(settings)}",
         "",
         "  Dừng: Ctrl+C",
