@@ -268,7 +268,7 @@ def _dossier_status(understanding: Understanding, memory: Memory, context: Conte
         remembered = replace(_settled(memory), dossier=found or memory.dossier, wish=None)
         if found and wanted:
             # The code was asked for to see more, or to be told: on with it.
-            replies = (*replies, proof_question(found, contact=context.vouched))
+            replies = (*replies, proof_question(found, context.channel, contact=context.vouched))
             remembered = replace(remembered, pending="proof", wish=memory.wish)
         return _turn(understanding, Outcome.STATUS, replies, remembered, codes=codes)
     waiting = replace(memory, pending="dossier_code", misses=0)
