@@ -329,9 +329,11 @@
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing) close();
     });
-    window.addEventListener("focus", () => {
-      if (document.activeElement === document.body) input.focus({ preventScroll: true });
-    });
+    const begin = () => {
+      if (document.hasFocus() && document.activeElement === document.body) input.focus({ preventScroll: true });
+    };
+    window.addEventListener("focus", begin);
+    begin();
   }
 
   // --- Begin -----------------------------------------------------------------------------------------------------

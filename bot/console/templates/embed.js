@@ -13,7 +13,7 @@
     .open { bottom: 16px; width: 60px; height: 60px; padding: 0; border: 0; border-radius: 50%; background: #0b5c8a;
       color: #fff; cursor: pointer; box-shadow: 0 2px 10px rgb(0 0 0 / .35); }
     .open:hover { background: #084a70; }
-    .open:focus-visible { outline: 3px solid #f2a900; outline-offset: 3px; }
+    .open:focus-visible { outline: 3px solid #fff; outline-offset: 0; box-shadow: 0 0 0 6px #1b2733; }
     .open svg { width: 32px; height: 32px; display: block; margin: auto; }
     .open .shut, .open[aria-expanded="true"] .shown { display: none; }
     .open[aria-expanded="true"] .shut { display: block; }
@@ -60,7 +60,12 @@
         frame.className = "frame";
         frame.title = texts.title;
         frame.src = origin + {{ page | tojson }};
-        frame.addEventListener("load", () => open && frame.focus());
+        // The page that has arrived is not told that the frame has the focus already.
+        frame.addEventListener("load", () => {
+          if (root.activeElement !== frame) return;
+          frame.blur();
+          frame.focus();
+        });
         root.append(frame);
       }
       if (frame) frame.hidden = !open;
