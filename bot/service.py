@@ -68,6 +68,7 @@ class Service:
         self.talk = talk
         self.clock = clock
         self._photos = photos or {}
+        self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message to the inbox.
@@ -105,6 +106,8 @@ class Service:
             self._broke(inbox_id, owner, error)
         else:
             _TURNS.labels(incoming.channel, said.outcome if said else "none").inc()
+        if self.on_reply is not None:
+            self.on_reply(incoming.channel)
         return incoming.channel
 
     def inbox_id(self, channel: str, message_id: str) -> int:

@@ -63,15 +63,23 @@ class Background:
         self._tasks: list[asyncio.Task[None]] = []
         self._senders: list[asyncio.Task[None]] = []
         self._ending = False
+        self._others: dict[str, Callable[[], Any]] = {}
+
+    def beside(self, name: str, work: Callable[[], Any]) -> None:
+        """One more loop, to be started with the others; ``work`` is one round of it."""
+        self._others[name] = work
 
     async def start(self) -> None:
         """Starts all loops; a channel that cannot connect does not stop the others."""
         self._loop = asyncio.get_running_loop()
+        self.service.on_reply = self._ring_from_thread
         for number in range(INBOX_WORKERS):
             self._spawn(f"inbox {number}", self._inbox)
         self._spawn("sweep", self._sweep)
         self._spawn("notices", self._notices)
         self._spawn("retention", self._retention)
+        for name, work in self._others.items():
+            self._spawn(name, work)
         for channel in self.channels.values():
             self._spawn(f"start {channel.name}", self._starting(channel))
             for number in range(SENDERS):
@@ -90,6 +98,7 @@ class Background:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.service.on_reply = None
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message and wakes the loop that works it off (called in a thread).
@@ -98,7 +107,7 @@ class Background:
             Its inbox id; None for a repeat.
         """
         inbox_id = self.service.receive(incoming)
-        self._loop.call_soon_threadsafe(self._ring, "inbox")
+        self._ring_from_thread("inbox")
         return inbox_id
 
     def reasons(self) -> dict[str, str]:
@@ -109,14 +118,17 @@ class Background:
             _CHANNEL_UP.labels(name).set(name not in told)
         return told
 
+    def _ring_from_thread(self, name: str) -> None:
+        self._loop.call_soon_threadsafe(self._ring, name)
+
     def _ring(self, name: str) -> None:
         self._event(name).set()
 
     def _event(self, name: str) -> asyncio.Event:
         return self._wake.setdefault(name, asyncio.Event())
 
-    async def _bell(self, name: str) -> None:
-        """Waits for news of this kind, at most one sweep's time."""
+    async def news(self, name: str) -> None:
+        """Waits for something to do ("inbox") or to send ("web", "telegram" …), at most one sweep's time."""
         event = self._event(name)
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), SWEEP_SECONDS)
@@ -139,11 +151,10 @@ class Background:
                 pause = min(pause * 2, RETRY_SECONDS)
 
     async def _inbox(self) -> None:
-        while channel := await run_in_threadpool(self.service.work_off):
+        while await run_in_threadpool(self.service.work_off):
             # Another worker may take the next message meanwhile.
             self._ring("inbox")
-            self._ring(channel)
-        await self._bell("inbox")
+        await self.news("inbox")
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
@@ -153,7 +164,7 @@ class Background:
         from bot.notices.sending import run_pass  # noqa: PLC0415
 
         await run_in_threadpool(run_pass, self.database, self.settings, owner=self.owner, now=self.clock())
-        await self._bell("sms")
+        await self.news("sms")
 
     async def _retention(self) -> None:
         def forget() -> bool:
@@ -188,7 +199,7 @@ class Background:
                 while not self._ending and await self._send_next(channel):
                     self._ring(channel.name)
             if not self._ending:
-                await self._bell(channel.name)
+                await self.news(channel.name)
 
         return send
 

@@ -7,6 +7,8 @@ import gc
 import secrets
 import socket
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
@@ -14,6 +16,9 @@ from bot.errors import BadInputError
 from bot.logs import configure_logging
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    import uvicorn
 
 DEMO_STAFF = "canbo"
 
@@ -110,6 +115,18 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
     print("\n".join(lines), flush=True)
 
 
+def _server(config: uvicorn.Config, before_stop: Callable[[], None]) -> uvicorn.Server:
+    """A server that ends the endless answers (event streams) before it waits for the others."""
+    import uvicorn  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            before_stop()
+            await super().shutdown(sockets)
+
+    return Server(config)
+
+
 def _serve(_args: argparse.Namespace) -> int:
     settings = load_settings()
     configure_logging(settings.log_level, as_json=settings.log_format == "json")
@@ -138,7 +155,7 @@ def _serve(_args: argparse.Namespace) -> int:
             forwarded_allow_ips=settings.trusted_proxies or None, server_header=False, timeout_graceful_shutdown=10,
         )  # fmt: skip
         _announce(settings, listener.getsockname()[1], password, desk.office.name)
-        uvicorn.Server(config).run(sockets=[listener])
+        _server(config, app.state.streams.close).run(sockets=[listener])
     database.close()
     sys.stdout.flush()
     return 0
