@@ -255,11 +255,10 @@ def test_every_list_of_choices_fits_and_each_can_be_chosen(desk: Desk, channel: 
 @pytest.mark.parametrize("channel", sorted(LIMITS))
 def test_what_the_owner_sees_fits_and_each_way_of_proof_is_told(channel: str) -> None:
     details = DossierDetails("Đăng ký khai sinh", NOW, "Thiếu bản vẽ " * 38, "+8495****123", sms=True, chat=False)
-    reply = Reply(
-        owner.details_text("H30.99.01-261116-0001", details), (wording.subscribe_button("H30.99.01-261116-0001"),)
-    )
+    code = "H30.99.01-261116-0001"
+    reply = Reply(owner.details_text(code, details), (wording.subscribe_button(code),))
     check(reply, channel, render(reply, channel))
-    asked = owner.proof_question("H30.99.01-261116-0001", channel)
+    asked = owner.proof_question(code, channel)
     rendered = render(asked, channel)
     check(asked, channel, rendered)
     told = plain(" ".join(message.text for message in rendered.messages)).lower()
@@ -275,10 +274,8 @@ def test_numbers_go_on_through_the_replies_of_a_turn(desk: Desk) -> None:
         text, sections = compose(procedure, (Aspect.DOCUMENTS,), desk)
         replies += wording.answer_replies(procedure, text, sections, (Aspect.DOCUMENTS,), with_buttons=True)
     rendered = render_all(replies, "zalo_bot")
-    assert (
-        list(rendered.menu)
-        == [button.value for reply in replies for button in reply.buttons if button.value][: len(rendered.menu)]
-    )
+    assert rendered.menu == tuple(dict.fromkeys(button.value for reply in replies for button in reply.buttons))
+    assert len(rendered.menu) > 5
     told = "\n".join(message.text for message in rendered.messages)
     for number in range(1, len(rendered.menu) + 1):
         assert told.count(f"\n{number}. ") == 1
