@@ -20,6 +20,7 @@ BLOCK = 16  # pixels of the working size
 MAX_REGIONS = 3
 MIN_BLOCKS = 8
 _ONE_WAY = 0.7  # how far the edges of a block run one way (0–1)
+_ONE_SIGN = 0.6  # how far the edges around a block all go from dark to light (0–1): the sheet's own edge
 _STRENGTH = 0.1  # of the block's edges, against the strong ones of the photo
 _BEND = 0.2  # radians from one block to a neighbour: perspective, not another thing
 _WIDTH = 1400  # pixels of a barcode laid straight: 4–7 a module
@@ -63,6 +64,14 @@ def _blocks(values: Floats) -> Floats:
     return sums
 
 
+def _around(values: Floats) -> Floats:
+    """The sum over each block and the eight around it."""
+    padded = np.pad(values, 1)
+    rows, columns = values.shape
+    sums: Floats = np.sum([padded[y : y + rows, x : x + columns] for y in range(3) for x in range(3)], axis=0)
+    return sums
+
+
 def _groups(good: NDArray[np.bool_], angles: Floats) -> Iterator[list[tuple[int, int]]]:
     """Blocks that touch, or nearly so, and whose edges run the same way."""
     free = {(int(y), int(x)) for y, x in zip(*np.nonzero(good), strict=True)}
@@ -90,10 +99,12 @@ def find_bars(image: Image.Image) -> list[Region]:
     dx = grey[1 : height + 1 : 2, 2 : width + 2 : 2] - grey[1 : height + 1 : 2, :width:2]
     dy = grey[2 : height + 2 : 2, 1 : width + 1 : 2] - grey[:height:2, 1 : width + 1 : 2]
     xx, yy, xy = _blocks(dx * dx), _blocks(dy * dy), _blocks(dx * dy)
+    net = np.hypot(_around(_blocks(dx)), _around(_blocks(dy)))
+    one_sign = net / (_around(_blocks(np.hypot(dx, dy))) + 1)
     energy = xx + yy
     angles = 0.5 * np.arctan2(2 * xy, xx - yy)
     one_way = np.hypot(xx - yy, 2 * xy) / (energy + 1)
-    good = (one_way > _ONE_WAY) & (energy > _STRENGTH * np.percentile(energy, 98))
+    good = (one_way > _ONE_WAY) & (one_sign < _ONE_SIGN) & (energy > _STRENGTH * np.percentile(energy, 98))
     found: list[tuple[float, Region]] = []
     for group in _groups(good, angles):
         ys, xs = np.array(group).T
@@ -104,7 +115,7 @@ def find_bars(image: Image.Image) -> list[Region]:
         region = Region(
             angle, (float(u.min()) - BLOCK, float(u.max()) + 2 * BLOCK), (float(v.min()), float(v.max()) + BLOCK)
         )
-        if region.wider_than_tall:  # the edge of the sheet and the line of a table are not
+        if region.wider_than_tall:  # a column of text or a line of a table is not
             found.append((float(energy[ys, xs].sum()), region))
     return [region for _, region in sorted(found, key=lambda pair: -pair[0])[:MAX_REGIONS]]
 

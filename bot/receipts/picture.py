@@ -6,6 +6,7 @@ Everything that could cost much is refused by what the header says, before a pix
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from enum import StrEnum
@@ -20,6 +21,7 @@ MAX_SCANS = 64
 MIN_SIDE = 24  # pixels; a QR code has 21 modules at least
 WORKING_SIDE = 1600  # pixels; what is larger is decoded at a half, a quarter or an eighth, never below this
 FORMATS = ("JPEG", "PNG", "WEBP")
+_BEGINNING = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
 # What Pillow's decoders raise on broken files. Warnings are errors only where they are made so, as in the tests.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, Warning,
@@ -98,7 +100,7 @@ def grey_picture(data: bytes) -> Image.Image | Problem:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Problem.TOO_LARGE
     except _BROKEN:
-        return Problem.NOT_AN_IMAGE
+        return Problem.DAMAGED if _BEGINNING.match(data) else Problem.NOT_AN_IMAGE
     picture = _refused(image, data) or _decoded(image)
     if isinstance(picture, Problem):
         return picture

@@ -26,14 +26,14 @@ from __future__ import annotations
 import io
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from tests.receipts.symbols import address, code128, dossier_code, qr
+from tests.receipts.symbols import address, code128, dice, dossier_code, qr
 
 DISTORTIONS = ("rotated", "blurred", "dark", "perspective", "covered", "jpeg")
 SYMBOLOGIES = ("Code 128", "QR")
@@ -289,10 +289,15 @@ def photo_of(rng: random.Random, symbology: str, distortions: tuple[str, ...], *
     return Photo(data, code, symbology, distortions)
 
 
-def photos(seed: int) -> Iterator[Photo]:
-    """A seeded set, Code 128 and QR in turn: a tenth clean, half with one distortion, the others with two or three."""
-    for number in range(SET_SIZE):
-        rng = random.Random(f"{seed}/{number}")  # noqa: S311 - drawn, not secret
+def photos(seed: int, numbers: Iterable[int] = range(SET_SIZE)) -> Iterator[Photo]:
+    """A seeded set, Code 128 and QR in turn: a tenth clean, half with one distortion, the others with two or three.
+
+    Args:
+        seed: of the set.
+        numbers: which of its photos, each below :data:`SET_SIZE`.
+    """
+    for number in numbers:
+        rng = dice(f"{seed}/{number}")
         place = number // 2
         if place < CLEAN:
             distortions: tuple[str, ...] = ()

@@ -11,6 +11,11 @@ import zxingcpp
 from PIL import Image
 
 
+def dice(seed: int | str) -> random.Random:
+    """Where the choices of a drawing come from: the same for the same seed."""
+    return random.Random(seed)  # noqa: S311 - drawn, not secret
+
+
 def dossier_code(rng: random.Random) -> str:
     """An invented dossier code of any of the forms that are in use (reference: dossiers_and_rules.md)."""
 
