@@ -17,45 +17,21 @@ from contextlib import suppress
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from types import TracebackType
 from typing import Any, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import Request, urlopen
 
-from standins.telegram_html import EntitiesError, plain
+from standins.telegram_limits import RefusedError, bad, keyboard, shown
+from standins.telegram_updates import BOT, CITIZEN, Updates
 
 TOKEN = "123456789:AAstandin-standin-standin-standin-st"
-BOT = {"id": 123456789, "is_bot": True, "first_name": "Một Cửa", "username": "motcua_bot"}
-CITIZEN = 77
 _ALLOWED_PORTS = {None, 443, 80, 88, 8443}
 _OLD_QUERY = "query is too old and response timeout expired or query ID is invalid"
-_Answer = tuple[int, dict[str, Any]]
 
 
-class RefusedError(Exception):
-    """The call is answered with this error."""
-
-    def __init__(self, code: int, description: str, **parameters: Any) -> None:
-        super().__init__(description)
-        self.code = code
-        self.parameters = parameters
-
-    def body(self) -> dict[str, Any]:
-        told = {"ok": False, "error_code": self.code, "description": str(self)}
-        return told | ({"parameters": self.parameters} if self.parameters else {})
-
-
-def bad(description: str) -> RefusedError:
-    return RefusedError(400, f"Bad Request: {description}")
-
-
-def utf16(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-class TelegramStandIn:
+class TelegramStandIn(Updates):
     """The server; ``with TelegramStandIn() as api`` runs it.
 
     Attributes:
@@ -70,7 +46,6 @@ class TelegramStandIn:
         bursts: how many messages one chat may get within a second; more are answered with 429.
         broken: methods → the error they are answered with from now on.
         token: what is accepted.
-        files: file id → content, for getFile.
         paths: file id → path told for it, where not the usual.
         confirmed: the highest offset asked for with getUpdates.
         handed: the highest update number handed out by getUpdates.
@@ -78,6 +53,7 @@ class TelegramStandIn:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.sent: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.edits = 0
@@ -91,7 +67,6 @@ class TelegramStandIn:
         self.bursts: int | None = None
         self.broken: dict[str, RefusedError] = {}
         self.token = TOKEN
-        self.files: dict[str, bytes] = {}
         self.paths: dict[str, str] = {}
         self.uploads: list[bytes] = []
         self.confirmed = 0
@@ -100,8 +75,6 @@ class TelegramStandIn:
         self.arrived = threading.Condition()
         self.release = threading.Event()
         self._updates: list[dict[str, Any]] = []
-        self._queries: set[str] = set()
-        self._numbers = count(1)
         self._poller = 0
         self._allowed: list[str] = []
         self._times: dict[str, list[float]] = {}
@@ -133,55 +106,6 @@ class TelegramStandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # What citizens do; each gives the update that tells of it.
-    def message(self, sender: int = CITIZEN, chat_type: str = "private", **content: Any) -> dict[str, Any]:
-        """A message of any content."""
-        number = next(self._numbers)
-        chat = {"id": sender if chat_type == "private" else -sender, "type": chat_type, "first_name": "Ba"}
-        told = {"message_id": number, "date": 1764000000 + number, "from": person(sender), "chat": chat, **content}
-        return {"update_id": number, "message": told}
-
-    def text(self, text: str, sender: int = CITIZEN) -> dict[str, Any]:
-        """A text."""
-        command = re.match(r"/\w+(@\w+)?", text)
-        entities = [{"type": "bot_command", "offset": 0, "length": utf16(command[0])}] if command else []
-        return self.message(sender, text=text, **({"entities": entities} if entities else {}))
-
-    def contact(self, phone: str, owner: int | None = CITIZEN, sender: int = CITIZEN) -> dict[str, Any]:
-        """A shared contact; ``owner``: the user it belongs to."""
-        told = {"phone_number": phone, "first_name": "Ba"} | ({"user_id": owner} if owner is not None else {})
-        return self.message(sender, contact=told)
-
-    def photo(self, content: bytes, sender: int = CITIZEN, **more: Any) -> dict[str, Any]:
-        """A photo in three sizes; only the largest holds the content."""
-        number = next(self._numbers)
-        sizes = []
-        for name, edge in (("s", 90), ("m", 320), ("x", 1280)):
-            file_id = f"photo-{number}-{name}"
-            self.files[file_id] = content if name == "x" else b"small"
-            told = {"file_id": file_id, "file_unique_id": f"u{file_id}", "width": edge, "height": edge}
-            sizes.append(told | {"file_size": len(self.files[file_id])})
-        return self.message(sender, photo=sizes, **more)
-
-    def tap(self, sent: dict[str, Any], label: str, sender: int = CITIZEN) -> dict[str, Any]:
-        """A tap on a button of a message that was sent."""
-        value = next(b["callback_data"] for row in sent["inline"] for b in row if b["text"] == label)
-        number = next(self._numbers)
-        query = f"9{number:017d}"
-        self._queries.add(query)
-        message = {"message_id": sent["message_id"], "date": 1764000000, "chat": sent["chat"], "text": sent["text"]}
-        told = {"id": query, "from": person(sender), "message": message, "chat_instance": "1", "data": value}
-        return {"update_id": number, "callback_query": told}
-
-    def membership(self, status: str, sender: int = CITIZEN) -> dict[str, Any]:
-        """The citizen blocks ("kicked") or unblocks ("member") the bot."""
-        number = next(self._numbers)
-        member: dict[str, Any] = {"user": BOT, "status": status} | ({"until_date": 0} if status == "kicked" else {})
-        old = {"user": BOT, "status": "member"}
-        chat = {"id": sender, "type": "private", "first_name": "Ba"}
-        told = {"chat": chat, "from": person(sender), "date": 1764000000, "old_chat_member": old}
-        return {"update_id": number, "my_chat_member": told | {"new_chat_member": member}}
 
     def queue(self, update: dict[str, Any]) -> dict[str, Any]:
         """Lets an update wait for getUpdates."""
@@ -434,68 +358,6 @@ class TelegramStandIn:
             raise bad("file is too big")
         path = self.paths.get(file_id, f"photos/{file_id}.jpg")
         return {"file_id": file_id, "file_unique_id": f"u{file_id}", "file_size": size, "file_path": path}
-
-
-def person(number: int) -> dict[str, Any]:
-    return {"id": number, "is_bot": False, "first_name": "Ba", "language_code": "vi"}
-
-
-def too_many(seconds: int) -> RefusedError:
-    return RefusedError(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
-
-
-def shown(text: str, parse_mode: str | None, least: int, most: int) -> str:
-    """The text as the chat shows it.
-
-    Raises:
-        RefusedError: marks that can't be read, or too short or too long after reading them.
-    """
-    if parse_mode not in {None, "HTML"}:
-        raise bad("unsupported parse_mode")
-    try:
-        told = plain(text) if parse_mode else text.strip()
-    except EntitiesError as error:
-        raise bad(str(error)) from error
-    if utf16(told) < least:
-        raise bad("message text is empty")
-    if utf16(told) > most:
-        raise bad("message is too long" if most == 4096 else "message caption is too long")
-    return told
-
-
-def keyboard(form: dict[str, str]) -> dict[str, Any]:
-    """The keyboard of a call, looked at: {"inline": rows}, {"reply": rows}, {"remove": True} or {}.
-
-    Raises:
-        RefusedError: a button that Telegram refuses.
-    """
-    markup = json.loads(form.get("reply_markup", "{}"))
-    if "inline_keyboard" in markup:
-        rows = markup["inline_keyboard"]
-        for button in (button for row in rows for button in row):
-            _inline_button(button)
-        if sum(map(len, rows)) > 100:
-            raise bad("reply markup is too long")
-        return {"inline": rows}
-    if "keyboard" in markup:
-        if not all(button.get("text") for row in markup["keyboard"] for button in row):
-            raise bad("keyboard button text must be non-empty")
-        return {"reply": markup["keyboard"], "options": {k: v for k, v in markup.items() if k != "keyboard"}}
-    return {"remove": True} if markup.get("remove_keyboard") else {}
-
-
-def _inline_button(button: dict[str, Any]) -> None:
-    if not button.get("text"):
-        raise bad("inline keyboard button text must be non-empty")
-    kinds = [name for name in ("callback_data", "url") if name in button]
-    if len(kinds) != 1:
-        raise bad("Text buttons are unallowed in the inline keyboard")
-    if kinds == ["callback_data"] and not 1 <= len(button["callback_data"].encode()) <= 64:
-        raise bad("BUTTON_DATA_INVALID")
-    if kinds == ["url"]:
-        url = urlsplit(button["url"])
-        if url.scheme not in {"http", "https", "tg"} or "." not in (url.hostname or ""):
-            raise bad(f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL")
 
 
 class _Server(ThreadingHTTPServer):

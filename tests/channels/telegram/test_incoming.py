@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standins.telegram import CITIZEN, TOKEN, TelegramStandIn
+from standins.telegram import TOKEN, TelegramStandIn
+from standins.telegram_updates import CITIZEN
 from telegram import Bot
 
 from bot.channels.telegram.incoming import PHOTO_BYTES, Taken, meant, taken_of

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from standins.telegram import RefusedError, keyboard, shown
+from standins.telegram_limits import RefusedError, keyboard, shown
 from telegram.error import (
     BadRequest,
     ChatMigrated,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from standins.telegram import TOKEN, RefusedError, TelegramStandIn, bad, too_many
+from standins.telegram import TOKEN, TelegramStandIn
+from standins.telegram_limits import RefusedError, bad, too_many
 
 from bot.channels.port import FetchError, SendError
 from bot.channels.rendering import Message
