@@ -44,7 +44,8 @@ class ZaloBotStandIn:
         faults: method → what happens to its next calls: an answer's code; "drop" (taken, then the line breaks);
             "garbage" (taken, and a page that is no JSON comes back); "hold" (taken, and nothing comes back).
         secret: of the web hook, None where none is set.
-        pollers: the most getUpdates calls that ever waited at once.
+        polling: how many getUpdates calls wait at this moment; ``pollers``: the most that ever did at once.
+        idle_seconds: how long an idle one waits.
         pictures: path → bytes of a photo.
     """
 
@@ -55,11 +56,12 @@ class ZaloBotStandIn:
         self.secret: str | None = None
         self.hook: str | None = None
         self.pollers = 0
+        self.polling = 0
+        self.idle_seconds = IDLE_SECONDS
         self.pictures: dict[str, bytes] = {}
         self.arrived = threading.Condition()
         self._closed = threading.Event()
         self._updates: deque[Any] = deque()
-        self._polling = 0
         self._numbers = count(1)
         outer = self
 
@@ -95,7 +97,7 @@ class ZaloBotStandIn:
         self._server = Server(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         self.url = f"http://{self.host}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
 
     def close(self) -> None:
         """Ends the server and lets go of what is held."""
@@ -211,10 +213,11 @@ class ZaloBotStandIn:
         if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
             return refusal(400, "Bad Request: timeout")
         with self.arrived:
-            self._polling += 1
-            self.pollers = max(self.pollers, self._polling)
-            self.arrived.wait_for(lambda: self._updates or self._closed.is_set(), min(timeout, IDLE_SECONDS))
-            self._polling -= 1
+            self.polling += 1
+            self.pollers = max(self.pollers, self.polling)
+            self.arrived.notify_all()
+            self.arrived.wait_for(lambda: self._updates or self._closed.is_set(), min(timeout, self.idle_seconds))
+            self.polling -= 1
             # Handed out is gone: there is no offset to ask again.
             found = self._updates.popleft() if self._updates else None
         return (200, {"ok": True, "result": found}) if found is not None else refusal(408, "Request timeout")

@@ -230,7 +230,7 @@ class ZaloBot:
         """What a refused send means for this message, and for the channel."""
         if error.status == 429:
             # Of several refused at once only the first lengthens the pause.
-            if self._quiet_until < time.monotonic():
+            if self._quiet_until <= time.monotonic():
                 self._quiet = min(max(self._quiet * 2, _FIRST_QUIET), _LONGEST_QUIET)
                 self._quiet_until = time.monotonic() + self._quiet
             self._problems["send"] = f"hết lượt gửi: {error}"
