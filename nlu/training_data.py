@@ -18,6 +18,7 @@ import yaml
 from nlu.port import ASPECTS, INTENTS
 
 TRAINING = Path(__file__).parent / "training"
+RASA_ONLY = "rasa"  # a folder for what only Rasa learns: codes, phones and days, which we read by grammar
 _CODE = re.compile(r"[1-9]\.\d{6}")
 _ENTITY = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})")
 
@@ -64,7 +65,12 @@ def _lines(block: object, where: str) -> Iterator[str]:
             yield line[2:].strip()
 
 
-def _label(label: str, where: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def read_label(label: str, where: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """A label as intent, aspects in the contract's order, and codes.
+
+    Raises:
+        TrainingDataError: it names something unknown; ``where`` begins the message.
+    """
     label, _, listed = label.partition("/")
     codes = tuple(listed.split("+")) if listed else ()
     intent, *aspects = label.split("+")
@@ -90,6 +96,8 @@ def load_training(directory: Path = TRAINING) -> Training:
     english: dict[str, str] = {}
     concepts: dict[str, list[str]] = {}
     for path in sorted(directory.rglob("*.yml")):
+        if RASA_ONLY in path.relative_to(directory).parts:
+            continue
         try:
             data = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
         except yaml.YAMLError as error:
@@ -99,7 +107,7 @@ def load_training(directory: Path = TRAINING) -> Training:
         for number, item in enumerate(data["nlu"], 1):
             where = f"{path.name}, mục {number}"
             if "intent" in item:
-                intent, aspects, codes = _label(item["intent"], where)
+                intent, aspects, codes = read_label(item["intent"], where)
                 procedure, family = (codes[0], ()) if len(codes) == 1 else (None, codes)
                 examples += [
                     Example(_ENTITY.sub(r"\1", line), intent, aspects, procedure, family)
