@@ -64,7 +64,9 @@ def train(config: Path, data: Path, model: Path) -> float:
         str(RASA), "train", "nlu", "--config", str(config), "--nlu", str(data),
         "--out", str(model.parent), "--fixed-model-name", model.name.removesuffix(".tar.gz"),
     ]  # fmt: skip
-    subprocess.run(command, cwd=ROOT, env={**environment(), "RASA_CACHE_MAX_SIZE": "0"}, check=True, capture_output=True)
+    subprocess.run(
+        command, cwd=ROOT, env={**environment(), "RASA_CACHE_MAX_SIZE": "0"}, check=True, capture_output=True
+    )
     return time.perf_counter() - start
 
 
