@@ -89,6 +89,8 @@ class AspectClassifier(GraphComponent):
         """Writes ``aspects`` into each message."""
         for message in messages:
             prepared = prepare(str(message.get(TEXT) or ""))
-            asked = self._aspects.asked(prepared.text, prepared.words) if self._aspects else ()
+            asked: tuple[str, ...] = ("overview",)
+            if self._aspects and prepared.words:
+                asked = self._aspects.asked(prepared.text, prepared.words)
             message.set(ASPECTS, list(asked), add_to_output=True)
         return messages

@@ -21,9 +21,9 @@ class BaseIntents(GraphComponent):
     """Takes aspects and codes off the labels, so that the classifier after it learns intents alone.
 
     ``ask_procedure+documents+fee/1.001193`` becomes ``ask_procedure``: what is asked is ``AspectClassifier``'s
-    business, of which procedure the gazetteer's and the bot's. How people ask is alike whatever they ask about, so that of the
-    questions labelled with one procedure only every ``questions_every``-th goes on: training is short, and the many
-    questions do not drown the few messages of other intents. Spans of the kinds in ``without_spans`` (read by
+    business, of which procedure the gazetteer's and the bot's. How people ask is alike whatever they ask about, so
+    that of the questions labelled with one procedure only every ``questions_every``-th goes on: training is short, and
+    the many questions do not drown the few messages of other intents. Spans of the kinds in ``without_spans`` (read by
     ``RegexEntityExtractor``) are taken off too. Changes training data only, never a message to be read::
 
         pipeline:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import Any
+from unicodedata import normalize
 
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.nlu.tokenizers.tokenizer import Token, Tokenizer
@@ -29,7 +30,8 @@ _ANY_WHOLE = re.compile(
     r"(?<![^\W_])(?<![\d.,/])(?:" + "|".join(f"(?P<{kind}>{form})" for kind, form in _WHOLE) + r")(?![^\W_]|[/.,]\d)",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[^\W_]+(?:[.,][^\W_]+)*")
+_LETTERS = "(?:[^\\W_][\u0300-\u036f]*)+"  # marks may follow their letter (NFD)
+_WORD = re.compile(rf"{_LETTERS}(?:[.,]{_LETTERS})*")
 KIND = "kind"  # in a token's data: which of the above it is
 
 
@@ -94,7 +96,7 @@ def _spoken(text: str, start: int, end: int, borders: Collection[int], *, words:
         cuts = [n for n in range(1, size) if word[n][0] in borders or word[n - 1][1] in borders]
         for begin, stop in pairwise([0, *cuts, size]):
             a, b = word[begin][0], word[stop - 1][1]
-            lemma = " ".join(meant for c, d in word[begin:stop] for meant in words_of(text[c:d]))
+            lemma = " ".join(meant for c, d in word[begin:stop] for meant in words_of(normalize("NFC", text[c:d])))
             yield Token(text[a:b], a, b, lemma=lemma)
         first += size
 

@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 NOW = datetime.fromisoformat("2026-11-25T08:30:00+07:00")
 
 
-def _conversations() -> list[Any]:
+def conversations() -> list[Any]:
+    """Every conversation of the files beside this one."""
     return [
         pytest.param(item, id=f"{path.stem}-{number}")
         for path in sorted(HERE.glob("*.yml"))
@@ -27,8 +28,13 @@ def _conversations() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("conversation", _conversations())
+@pytest.mark.parametrize("conversation", conversations())
 def test_conversation(conversation: dict[str, Any], talk: Talk) -> None:
+    talk_through(conversation, talk)
+
+
+def talk_through(conversation: dict[str, Any], talk: Talk) -> None:
+    """Holds every turn of a conversation against what is written there."""
     views = {}
     for record in demo_records(NOW):
         known = {name: getattr(record, name) for name in record.__slots__ if name != "lookup_code"}
