@@ -141,7 +141,7 @@ def _print(rows: Sequence[Row], questions: Mapping[str, Sequence[Question]]) -> 
         f"{datetime.now(VIETNAM):%d.%m.%Y}, {os.cpu_count()} cores, {memory:.0f} GB, load {load_now:.1f}; "
         f"{', '.join(f'{len(asked)} questions {name}' for name, asked in questions.items())}; `make bench-nlu`\n"
     )
-    lines = [["", *(row.name for row in rows)], ["---"] * (len(rows) + 1)]
+    lines = []
     for measure in SHOWN:
         for name in questions:
             for form in FORMS:
@@ -153,15 +153,22 @@ def _print(rows: Sequence[Row], questions: Mapping[str, Sequence[Question]]) -> 
         ["memory", *(f"{row.megabytes:.0f} MB" for row in rows)],
         ["a message, median / p99", *(f"{row.median:.1f} / {row.slowest:.1f} ms" for row in rows)],
         [f"messages a second, {PEOPLE} at once", *(f"{row.a_second:.0f}" for row in rows)],
-        ["", *[""] * len(rows)],
     ]
-    for name, asked in questions.items():
-        for kind in dict.fromkeys(question.kind for question in asked):
-            shares = [" / ".join(_share(row.kinds[name, form, kind]) for form in FORMS) for row in rows]
-            lines.append([f"{name}: {kind}", *shares])
-    for line in lines:
-        print("| " + " | ".join(line) + " |" if any(line) else "\nBy kind, intent and aspects both right, as typed / "
-              "without diacritics:\n\n| | " + " | ".join(row.name for row in rows) + " |\n|" + " --- |" * (len(rows) + 1))  # fmt: skip
+    _table(rows, lines)
+    print("\nBy kind, intent and aspects both right, as typed / without diacritics:\n")
+    _table(
+        rows,
+        [
+            [f"{name}: {kind}", *(" / ".join(_share(row.kinds[name, form, kind]) for form in FORMS) for row in rows)]
+            for name, asked in questions.items()
+            for kind in dict.fromkeys(question.kind for question in asked)
+        ],
+    )
+
+
+def _table(rows: Sequence[Row], lines: Sequence[Sequence[str]]) -> None:
+    for line in (["", *(row.name for row in rows)], ["---"] * (len(rows) + 1), *lines):
+        print(f"| {' | '.join(line)} |")
 
 
 def main() -> None:

@@ -93,7 +93,15 @@ def _spoken(text: str, start: int, end: int, borders: Collection[int], *, words:
     first = 0
     for size in sizes:
         word = syllables[first : first + size]
-        cuts = [n for n in range(1, size) if word[n][0] in borders or word[n - 1][1] in borders]
+        capital = [text[c].isupper() for c, _ in word]
+        cuts = [
+            n
+            for n in range(1, size)
+            if word[n][0] in borders
+            or word[n - 1][1] in borders
+            # A name ends where capitals end ("xã | Đông Phú | giờ"); one capital may begin a sentence.
+            or (capital[n] != capital[n - 1] and not (n == 1 and capital[0]))
+        ]
         for begin, stop in pairwise([0, *cuts, size]):
             a, b = word[begin][0], word[stop - 1][1]
             lemma = " ".join(meant for c, d in word[begin:stop] for meant in words_of(normalize("NFC", text[c:d])))
