@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Semaphore
@@ -16,10 +16,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bot.application import open_desk, open_talk
-from bot.evaluation.questions import load
+from bot.evaluation import measures
+from bot.evaluation.questions import Question, load
 from bot.settings import ROOT, Settings
 from nlu.embedded import EmbeddedEngine
 from nlu.entries import fingerprint
+from nlu.normalize import fold
+from nlu.port import NluEngine
 from nlu.rasa import RasaEngine
 from tests.conversations.test_conversations import conversations, talk_through
 from tests.rasa_server import RunningRasa, running
@@ -69,6 +72,20 @@ def test_rasa_itself_answered_and_fits_the_catalogue(engine: RasaEngine) -> None
     found = engine.parse("đăng ký kết hôn cần giấy tờ gì, bao nhiêu tiền")
     assert (found.engine, found.procedure, found.aspects) == ("rasa", "1.000894", ("documents", "fee"))
     assert _answered_by_rasa() == before + 1
+
+
+@pytest.mark.parametrize("shape", [str, fold], ids=["as typed", "without diacritics"])
+def test_it_understands_within_two_points_of_the_embedded_engine(
+    engine: RasaEngine, embedded: EmbeddedEngine, shape: Callable[[str], str]
+) -> None:
+    def right(reader: NluEngine, question: Question) -> bool:
+        marks = measures.judge(question, reader.parse(shape(question.text)), lambda code: code)
+        return marks["intent"] and marks.get("aspects", True)
+
+    questions = load(ROOT / "tests" / "nlu" / "dev.yml")[0]
+    ours, own = (sum(right(reader, one) for one in questions) / len(questions) for reader in (engine, embedded))
+    assert ours >= own - 0.02, f"Rasa {ours:.1%}, bộ hiểu có sẵn {own:.1%}"
+    assert engine.fallback is None
 
 
 @pytest.mark.parametrize(
