@@ -67,4 +67,6 @@ def open_talk(settings: Settings, desk: Desk, engine: NluEngine) -> Talk:
         return desk if desk.today == today else replace(desk, today=today)
 
     desk_on: Callable[[datetime], Desk] = on
-    return Talk(engine, desk_on, settings.keep_talk_days)
+    base = settings.public_base_url
+    page = (lambda code: f"{base}/thu-tuc/{code}") if base else (lambda _code: None)
+    return Talk(engine, desk_on, settings.keep_talk_days, page)

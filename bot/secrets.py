@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -9,8 +10,13 @@ import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bot.errors import BadInputError
 from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 _FILE = "secret.key"
 
@@ -43,3 +49,31 @@ def _make(path: Path) -> None:
 def digest(settings: Settings, purpose: str, value: str) -> str:
     """HMAC-SHA256 of a value for one purpose, in hex: what is stored in place of look-up codes."""
     return hmac.new(secret_key(settings), f"{purpose}:{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def seal(settings: Settings, purpose: str, text: str) -> str:
+    """Encrypts what must be stored and read again (tokens that rotate), for one purpose; printable ASCII."""
+    return _box(settings, purpose).encrypt(text.encode()).decode("ascii")
+
+
+def unseal(settings: Settings, purpose: str, sealed: str) -> str:
+    """What ``seal`` was given.
+
+    Raises:
+        BadInputError: sealed with another key (a restored database without its key).
+    """
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415
+
+    try:
+        return _box(settings, purpose).decrypt(sealed.encode("ascii")).decode()
+    except InvalidToken:
+        raise BadInputError(
+            f"{purpose}: không giải mã được bằng khóa hiện tại; cần đúng MOTCUA_SECRET_KEY (hoặc secret.key) cũ"
+        ) from None
+
+
+def _box(settings: Settings, purpose: str) -> Fernet:
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - only where tokens are kept
+
+    key = hmac.new(secret_key(settings), f"seal:{purpose}".encode(), hashlib.sha256).digest()
+    return Fernet(base64.urlsafe_b64encode(key))

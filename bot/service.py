@@ -3,6 +3,7 @@
 Receiving commits the message and returns at once. Working off takes one message
 of a sender at a time: the turn, the new memory, the reply in the outbox and the
 end of the inbox row are one transaction, so a crash loses nothing and says nothing twice.
+A photo is fetched and read before that transaction, and never stored.
 """
 
 from __future__ import annotations
@@ -10,28 +11,39 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Histogram
 from sqlmodel import Session, col, select
 
+from bot.channels.port import FetchError
+from bot.channels.rendering import Message, render, render_all
+from bot.channels.rendering import to_json as message_json
+from bot.citizen import CitizenDossiers, citizen_of
 from bot.clock import Clock, utc_now
-from bot.conversation.due import deadline_of
 from bot.conversation.memory import from_json, to_json
-from bot.conversation.model import Incoming, Outcome
+from bot.conversation.model import Incoming, Outcome, Reply
 from bot.conversation.model import Turn as Said
-from bot.conversation.talk import LookedUp, Talk, failed_turn, unread_turn
-from bot.dossiers.lookup import look_up
+from bot.conversation.owner import CHATS
+from bot.conversation.talk import Talk, failed_turn
+from bot.dossiers import access
+from bot.notices import policy
+from bot.receipts import read_receipt
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
-from bot.storage.tables import Conversation, Handoff, Inbox, Outbox, Preference, Turn
+from bot.storage.erasure import erase
+from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Preference, Turn
+from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
 LEASE = timedelta(seconds=60)
 MAX_TEXT = 4000
+PHOTO_TRIES = 3  # then the citizen is asked for another photo
+AGAIN_WITHIN = timedelta(days=1)
+AGAIN_MOST = 3  # uncertain replies told once more
 _RECEIVED = Counter("motcua_messages_received_total", "Messages taken in", ["channel", "duplicate"])
 _TURNS = Counter("motcua_turns_total", "Turns by outcome", ["channel", "outcome"])
 _SECONDS = Histogram("motcua_turn_seconds", "Time from claim to commit", buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 2, 10))
@@ -48,14 +60,15 @@ class Service:
         talk: Talk,
         *,
         clock: Clock = utc_now,
-        on_turn: Callable[[str, str], None] | None = None,
+        photos: Mapping[str, Callable[[str], bytes]] | None = None,
     ) -> None:
-        """``on_turn`` is told (channel, sender) after each commit, to push the reply at once."""
+        """``photos``: channel → how it fetches a photo (``PushChannel.fetch_photo``)."""
         self.settings = settings
         self.database = database
         self.talk = talk
         self.clock = clock
-        self._on_turn = on_turn or (lambda _channel, _sender: None)
+        self._photos = photos or {}
+        self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message to the inbox.
@@ -68,30 +81,34 @@ class Service:
         _RECEIVED.labels(incoming.channel, str(inbox_id is None).lower()).inc()
         return inbox_id
 
-    def work_off(self, only: int | None = None) -> bool:
-        """Takes one message from claim to committed reply; False where there was none to take."""
+    def work_off(self, only: int | None = None) -> str | None:
+        """Takes one message from claim to committed reply; its channel, or None where there was none to take."""
         owner, now = uuid.uuid4().hex, self.clock()
         with self.database.write() as session:
             row = queue.claim_inbox(session, owner=owner, now=now, lease=LEASE, only=only)
             if row is None or row.id is None:
-                return False
-            incoming, inbox_id = queue.incoming_of(row), row.id
+                return None
+            incoming, inbox_id, attempts = queue.incoming_of(row), row.id, row.attempts
         try:
+            incoming = self._read_photo(incoming, last_try=attempts >= PHOTO_TRIES)
             with _SECONDS.time(), self.database.write() as session:
                 said = self._turn(session, incoming, inbox_id)
                 if not queue.finish_inbox(session, inbox_id, owner, self.clock()):
                     raise LeaseLostError
         except LeaseLostError:
             log.warning("mất quyền xử lý tin, tiến trình khác làm tiếp", extra={"inbox": inbox_id})
-            return True
+        except FetchError as error:
+            log.warning("chưa tải được ảnh: %s", error, extra={"inbox": inbox_id})
+            self._broke(inbox_id, owner, error)
         except Exception as error:
             _ERRORS.labels(incoming.channel).inc()
             log.exception("lỗi khi trả lời tin", extra={"inbox": inbox_id})
-            self._broke(incoming, inbox_id, owner, error)
-            return True
-        _TURNS.labels(incoming.channel, said.outcome).inc()
-        self._on_turn(incoming.channel, incoming.sender)
-        return True
+            self._broke(inbox_id, owner, error)
+        else:
+            _TURNS.labels(incoming.channel, said.outcome if said else "none").inc()
+        if self.on_reply is not None:
+            self.on_reply(incoming.channel)
+        return incoming.channel
 
     def inbox_id(self, channel: str, message_id: str) -> int:
         """The inbox id of a message received before."""
@@ -121,23 +138,46 @@ class Service:
             for inbox_id in swept.dead:
                 self._give_up(session, inbox_id)
 
-    def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said:
+    def _read_photo(self, incoming: Incoming, *, last_try: bool) -> Incoming:
+        """A photo with the codes found on it in place of the reference; everything else as it is.
+
+        Raises:
+            FetchError: the photo could not be fetched; another try may help.
+        """
+        if incoming.kind != "photo" or incoming.photo is None or incoming.channel not in self._photos:
+            return incoming
+        try:
+            reading = read_receipt(self._photos[incoming.channel](incoming.photo))
+        except FetchError as error:
+            if not (error.final or last_try):
+                raise
+            log.warning("bỏ qua ảnh không tải được: %s", error)
+            return replace(incoming, photo=None, problem=error.problem)
+        # Where no code could be read, what was written below the photo may still say what is wanted.
+        return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
+
+    def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:
+        """Understands, answers and stores; None where the message asks for no answer."""
         now = self.clock()
         conversation = self._conversation(session, incoming, now)
         memory = from_json(conversation.memory)
-
-        def find(codes: tuple[str, ...]) -> LookedUp:
-            found = look_up(
-                session, codes, channel=incoming.channel, sender=incoming.sender, network=incoming.network,
-                settings=self.settings, now=now, deadline=lambda code, at: deadline_of(self.talk.desk(now), code, at),
-            )  # fmt: skip
-            return LookedUp(found.views, found.limited)
-
-        if incoming.kind != "text":
-            said = unread_turn(memory)
+        if incoming.kind == "unfollow":
+            conversation.unreachable_at = now
+            return None
+        conversation.unreachable_at = None
+        dossiers = CitizenDossiers(session, incoming, self.settings, now, self.talk.desk(now))
+        if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
+            said = self.talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
         else:
-            said = self.talk.turn(incoming.text, memory, now, find, incoming.channel)
+            kind = f"photo:{incoming.problem}" if incoming.kind == "photo" and incoming.problem else incoming.kind
+            said = self.talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone)
+        if "erase" in said.effects:
+            erase(session, incoming.channel, incoming.sender, now)
+            incoming = replace(incoming, text="")
         self._store(session, incoming, inbox_id, conversation, said, now)
+        if incoming.kind == "contact" or "erase" in said.effects:
+            # A shared number serves the comparison only.
+            session.get_one(Inbox, inbox_id).payload = {}
         return said
 
     def _conversation(self, session: Session, incoming: Incoming, now: datetime) -> Conversation:
@@ -158,28 +198,32 @@ class Service:
         said: Said,
         now: datetime,
     ) -> None:
-        conversation.memory = to_json(said.memory)
+        rendered = render_all(said.replies, incoming.channel)
+        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu))
         conversation.last_at = now
         session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
-        replies = [asdict(reply) for reply in said.replies]
         understanding = {
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
+        messages = list(rendered.messages)
         session.add(
             Turn(
                 conversation_id=conversation.id,
                 inbox_id=inbox_id,
-                text=incoming.text[:MAX_TEXT].replace("\0", ""),
+                text=_kept(incoming),
                 intent=said.intent,
                 outcome=said.outcome,
                 understanding=understanding,
-                replies={"replies": replies},
+                replies={"replies": [message_json(message) for message in messages]},
                 at=now,
             )
         )
-        for number, reply in enumerate(replies):
+        messages = self._again(session, incoming, now) + messages
+        if incoming.tapped and messages and self._was_menu(session, incoming):
+            messages[0] = replace(messages[0], edits=incoming.tapped)
+        for number, message in enumerate(messages):
             queue.put_outbox(
                 session,
                 Outbox(
@@ -187,7 +231,7 @@ class Service:
                     channel=incoming.channel,
                     recipient=incoming.sender,
                     dedupe_key=f"reply:{inbox_id}:{number}",
-                    body=reply,
+                    body=message_json(message),
                     inbox_id=inbox_id,
                     not_before=now,
                     created_at=now,
@@ -196,21 +240,75 @@ class Service:
         for effect in said.effects:
             self._effect(session, effect, incoming, conversation.id, now)
 
-    def _effect(self, session: Session, effect: str, incoming: Incoming, conversation_id: int, now: datetime) -> None:
-        if effect == "unsubscribe":
-            session.add(
-                Preference(channel="sms", recipient=incoming.sender, wants=False, evidence="tin nhắn HUY", at=now)
+    def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
+        """Replies that may never have arrived are told once more, said to be so."""
+        if incoming.channel not in CHATS:
+            return []
+        unsure = session.exec(
+            select(Outbox)
+            .where(
+                Outbox.channel == incoming.channel,
+                Outbox.recipient == incoming.sender,
+                Outbox.kind == "reply",
+                Outbox.state == "uncertain",
+                col(Outbox.created_at) > now - AGAIN_WITHIN,
             )
-        elif effect in {"handoff", "complaint", "rating", "miss"}:
-            text = incoming.text[:MAX_TEXT].replace("\0", "")
-            session.add(Handoff(conversation_id=conversation_id, kind=effect, text=text, created_at=now))
+            .order_by(col(Outbox.id))
+            .with_for_update()
+        ).all()
+        told: list[Message] = []
+        for row in unsure[-AGAIN_MOST:]:
+            text = phrases("replies")["again"].format(text=row.body.get("text", ""))
+            told += render(Reply(text), incoming.channel).messages
+        for row in unsure:
+            row.state, row.error = "cancelled", f"đã nhắc lại sau tin {incoming.message_id}"[:500]
+            session.add(row)
+        session.flush()
+        return told
 
-    def _broke(self, incoming: Incoming, inbox_id: int, owner: str, error: Exception) -> None:
+    def _was_menu(self, session: Session, incoming: Incoming) -> bool:
+        """Whether the tapped message was only a choice: then the answer takes its place."""
+        tapped = session.exec(
+            select(Outbox)
+            .where(
+                Outbox.channel == incoming.channel,
+                Outbox.recipient == incoming.sender,
+                Outbox.provider_id == incoming.tapped,
+            )
+            .order_by(col(Outbox.id).desc())
+            .limit(1)
+        ).first()
+        return tapped is not None and bool(tapped.body.get("menu"))
+
+    def _effect(self, session: Session, effect: str, incoming: Incoming, conversation_id: int, now: datetime) -> None:
+        what, _, code = effect.partition(":")
+        citizen = citizen_of(incoming)
+        if what == "unsubscribe":
+            session.add(
+                Preference(
+                    channel=incoming.channel, recipient=incoming.sender, wants=False, evidence="tin nhắn", at=now
+                )
+            )
+        elif what == "send_code":
+            access.send_code(session, citizen, code, self.settings, now)
+        elif what == "tell_here":
+            policy.subscribe(
+                session, incoming.channel, incoming.sender, code, now, evidence=f"turn:{incoming.message_id}"
+            )
+        elif what == "tell_sms":
+            dossier = session.get(Dossier, code)
+            if dossier is not None and dossier.phone and access.is_open(session, citizen, code, now):
+                evidence = f"{incoming.channel}:{incoming.message_id}"
+                policy.subscribe(session, policy.SMS, dossier.phone, code, now, evidence=evidence)
+        elif what in {"handoff", "complaint", "rating", "miss"}:
+            text = _kept(incoming)
+            session.add(Handoff(conversation_id=conversation_id, kind=what, text=text, created_at=now))
+
+    def _broke(self, inbox_id: int, owner: str, error: Exception) -> None:
         with self.database.write() as session:
             state = queue.retry_inbox(session, inbox_id, owner, self.clock(), f"{type(error).__name__}: {error}")
             if state == "dead":
                 self._give_up(session, inbox_id)
-        self._on_turn(incoming.channel, incoming.sender)
 
     def _give_up(self, session: Session, inbox_id: int) -> None:
         """Says politely that it failed; once, because the reply's key is the message's."""
@@ -224,6 +322,10 @@ class Service:
             said = failed_turn(from_json(conversation.memory), now)
             self._store(session, incoming, inbox_id, conversation, said, now)
             _TURNS.labels(incoming.channel, Outcome.FAILED).inc()
+
+
+def _kept(incoming: Incoming) -> str:
+    return incoming.text[:MAX_TEXT].replace("\0", "")
 
 
 class LeaseLostError(Exception):

@@ -6,6 +6,7 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -39,6 +40,28 @@ def _http_base(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("cần địa chỉ bắt đầu bằng http:// hoặc https://")
     return value.rstrip("/")
+
+
+_ORIGIN = re.compile(
+    r"(?:https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|http://(?:localhost|127\.0\.0\.1))"
+    r"(?::([1-9]\d{0,4}))?"
+)
+
+
+def _origins(value: str) -> str:
+    """Origins only: they stand in a security header, where a path or a wild card would mean something else."""
+    for site in _listed(value):
+        found = _ORIGIN.fullmatch(site)
+        if found is None or int(found[1] or 1) > 65535:
+            raise ValueError(
+                f"«{site}» không phải địa chỉ trang; cần https://tên-miền[:cổng], cách nhau bằng dấu phẩy, không có "
+                "đường dẫn hay dấu / ở cuối (http:// chỉ dùng cho localhost và 127.0.0.1)"
+            )
+    return value
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip().lower() for part in value.split(",") if part.strip()))
 
 
 Url = Annotated[str, AfterValidator(_http_base)]
@@ -86,6 +109,32 @@ class Settings(BaseSettings):
         None, min_length=16, max_length=256, validation_alias="TELEGRAM_WEBHOOK_SECRET"
     )
 
+    zalo_app_id: str | None = Field(None, pattern=r"^\d{5,30}$", validation_alias="ZALO_APP_ID")
+    zalo_app_secret: SecretStr | None = Field(None, validation_alias="ZALO_APP_SECRET")
+    zalo_oa_secret: SecretStr | None = Field(None, validation_alias="ZALO_OA_SECRET")  # signs web hooks
+    zalo_oauth_base_url: Url = Field("https://oauth.zaloapp.com", validation_alias="ZALO_OAUTH_BASE_URL")
+    zalo_base_url: Url = Field("https://openapi.zalo.me", validation_alias="ZALO_BASE_URL")
+    zalo_photo_hosts: str = Field("", validation_alias="ZALO_PHOTO_HOSTS")
+    zalo_site_verification: str | None = Field(
+        None, pattern=r"^[\w-]{8,200}$", validation_alias="ZALO_SITE_VERIFICATION"
+    )
+    zalo_trust_shared_phone: bool = Field(default=False, validation_alias="ZALO_TRUST_SHARED_PHONE")
+    zalo_bot_token: SecretStr | None = Field(None, validation_alias="ZALO_BOT_TOKEN")
+    zalo_bot_base_url: Url = Field("https://bot-api.zaloplatforms.com", validation_alias="ZALO_BOT_BASE_URL")
+    zalo_bot_webhook_secret: SecretStr | None = Field(
+        None, min_length=8, max_length=256, validation_alias="ZALO_BOT_WEBHOOK_SECRET"
+    )
+
+    embed_sites: Annotated[str, AfterValidator(_origins)] = Field("", validation_alias="MOTCUA_EMBED_SITES")
+    web_messages_per_minute: int = Field(20, ge=1, validation_alias="MOTCUA_WEB_MESSAGES_PER_MINUTE")
+    web_messages_per_network_minute: int = Field(200, ge=1, validation_alias="MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE")
+    codes_per_sender_day: int = Field(3, ge=1, validation_alias="MOTCUA_CODES_PER_SENDER_DAY")
+    codes_per_dossier_day: int = Field(3, ge=1, validation_alias="MOTCUA_CODES_PER_DOSSIER_DAY")
+    code_minutes: int = Field(5, ge=1, le=30, validation_alias="MOTCUA_CODE_MINUTES")
+    access_hours: int = Field(24, ge=1, le=720, validation_alias="MOTCUA_ACCESS_HOURS")
+    proofs_per_sender_hour: int = Field(5, ge=1, validation_alias="MOTCUA_PROOFS_PER_SENDER_HOUR")
+    proofs_per_dossier_day: int = Field(20, ge=1, validation_alias="MOTCUA_PROOFS_PER_DOSSIER_DAY")
+    unknown_codes_per_sender_hour: int = Field(8, ge=1, validation_alias="MOTCUA_UNKNOWN_CODES_PER_SENDER_HOUR")
     lookups_per_sender_hour: int = Field(20, ge=1, validation_alias="MOTCUA_LOOKUPS_PER_SENDER_HOUR")
     lookups_per_network_hour: int = Field(120, ge=1, validation_alias="MOTCUA_LOOKUPS_PER_NETWORK_HOUR")
     session_hours: int = Field(10, ge=1, le=72, validation_alias="MOTCUA_SESSION_HOURS")
@@ -102,7 +151,23 @@ class Settings(BaseSettings):
                 "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
                 "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
             )
+        secret = self.telegram_webhook_secret
+        if secret is not None and not re.fullmatch("[A-Za-z0-9_-]+", secret.get_secret_value()):
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET: Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
+        zalo = (self.zalo_app_id, self.zalo_app_secret, self.zalo_oa_secret)
+        if any(zalo) and not all(zalo):
+            raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")
         return self
+
+    @property
+    def embed_origins(self) -> tuple[str, ...]:
+        """The sites that may show the chat in a frame, as origins; empty: none may."""
+        return _listed(self.embed_sites)
+
+    @property
+    def has_zalo_oa(self) -> bool:
+        """Whether a Zalo Official Account is set up."""
+        return self.zalo_app_id is not None
 
     @property
     def has_twilio(self) -> bool:

@@ -26,7 +26,7 @@ PROVIDERS = frozenset({"twilio"})
 
 
 def router(
-    settings: Settings, database: Database, clock: Clock, receive: Callable[[Incoming], None] | None = None
+    settings: Settings, database: Database, clock: Clock, receive: Callable[[Incoming], object] | None = None
 ) -> APIRouter:
     """The routes ``/webhooks/sms/{provider}/status`` and ``…/inbound``.
 

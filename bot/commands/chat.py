@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import datetime
+from collections.abc import Callable
 
 from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
-from bot.conversation.due import deadline_of
-from bot.conversation.model import DossierView, Memory, Reply
-from bot.conversation.talk import LookedUp
-from bot.dossiers import lookup, registry
+from bot.conversation.model import Memory, Reply
+from bot.dossiers import registry
 from bot.dossiers.demo import demo_records
+from bot.dossiers.offline import OfflineDossiers, dossier_of
 from bot.errors import BadInputError
-from bot.settings import load_settings
+from bot.settings import Settings, load_settings
 from bot.storage.database import Database, open_database
 from bot.storage.tables import Dossier
 from bot.texts import phrases
@@ -33,35 +32,30 @@ def _show(replies: tuple[Reply, ...]) -> None:
     print()
 
 
-def _demo(now: datetime) -> dict[str, Dossier]:
-    found = {}
-    for record in demo_records(now):
-        known = {name: getattr(record, name) for name in record.__slots__ if name != "lookup_code"}
-        found[record.code] = Dossier(created_at=now, updated_at=now, **known)
-    return found
+def _finder(settings: Settings) -> Callable[[str], Dossier | None]:
+    """Finds a dossier in the database where there is one; else, and in a demo, among the demo dossiers."""
+    try:
+        database: Database | None = open_database(settings)
+    except BadInputError:
+        database = None
+    now = utc_now()
+    demo = {record.code: dossier_of(record, now) for record in demo_records(now)}
+
+    def find(code: str) -> Dossier | None:
+        stored = None
+        if database is not None:
+            with database.read() as session:
+                stored = registry.get(session, code)
+        return stored or (demo.get(code) if settings.demo or database is None else None)
+
+    return find
 
 
 def _chat(_args: argparse.Namespace) -> int:
     settings = load_settings()
     desk = open_desk(settings)
     talk = open_talk(settings, desk, open_engine(settings, desk))
-    database: Database | None
-    try:
-        database = open_database(settings)
-    except BadInputError:
-        database = None
-    demo = _demo(utc_now()) if settings.demo or database is None else {}
-
-    def look_up(codes: tuple[str, ...]) -> LookedUp:
-        views: dict[str, DossierView | None] = {}
-        for code in codes:
-            dossier = demo.get(code)
-            if database is not None:
-                with database.read() as session:
-                    dossier = registry.get(session, code) or dossier
-            views[code] = lookup.view(dossier, lambda c, at: deadline_of(desk, c, at)) if dossier else None
-        return LookedUp(views)
-
+    citizen = OfflineDossiers(_finder(settings), desk)
     memory = Memory()
     print(phrases("replies")["greet"].format(office=desk.office.name))
     print(phrases("replies")["chat_hint"] + "\n")
@@ -78,7 +72,7 @@ def _chat(_args: argparse.Namespace) -> int:
             break
         if not text:
             continue
-        said = talk.turn(labels.get(text.lower(), text), memory, utc_now(), look_up)
+        said = talk.turn(labels.get(text.lower(), text), memory, utc_now(), citizen)
         memory = said.memory
         # A button's label may be typed where a window would show the button.
         labels = {button.label.lower(): button.value for reply in said.replies for button in reply.buttons}

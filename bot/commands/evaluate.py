@@ -13,7 +13,8 @@ from typing import Any
 from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
 from bot.conversation.model import Memory, Outcome
-from bot.conversation.talk import LookedUp, Talk
+from bot.conversation.talk import Talk
+from bot.dossiers.offline import OfflineDossiers
 from bot.evaluation import measures
 from bot.evaluation.measures import LESS_IS_BETTER, Scored
 from bot.evaluation.questions import Dialogue, Question, load
@@ -83,7 +84,7 @@ def _converse(dialogues: Sequence[Dialogue], talk: Talk, report: Report) -> None
         offered: tuple[str, ...] = ()
         for number, said in enumerate(dialogue.turns, 1):
             now = said.at or dialogue.now
-            turn = talk.turn(said.say, memory, now, lambda codes: LookedUp(dict.fromkeys(codes)))
+            turn = talk.turn(said.say, memory, now, OfflineDossiers(lambda _code: None, talk.desk(now)))
             current = talk.desk(now).catalog.current
             right = measures.judge_turn(said, turn, offered, current)
             report.marks["turn"].append(right)

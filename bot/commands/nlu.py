@@ -13,16 +13,13 @@ from typing import Any
 
 from bot.application import open_desk, open_engine, open_talk
 from bot.clock import VIETNAM, utc_now
-from bot.conversation.due import deadline_of
-from bot.conversation.model import DossierView, Memory
-from bot.conversation.talk import LookedUp
+from bot.conversation.model import Memory
 from bot.dossiers import importing
 from bot.dossiers.demo import demo_records
-from bot.dossiers.lookup import view
+from bot.dossiers.offline import OfflineDossiers, dossier_of
 from bot.dossiers.records import DossierRecord
 from bot.errors import BadInputError
 from bot.settings import Engine, load_settings
-from bot.storage.tables import Dossier
 
 MAX_LINE = 2_000_000
 
@@ -110,12 +107,6 @@ def time_of(text: object, what: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=VIETNAM)
 
 
-def _dossier(record: DossierRecord, now: datetime) -> Dossier:
-    known = asdict(record)
-    known.pop("lookup_code")
-    return Dossier(created_at=now, updated_at=now, **known)
-
-
 def _records(args: argparse.Namespace, now: datetime) -> list[DossierRecord]:
     if args.dossiers is None:
         return demo_records(now)
@@ -132,15 +123,10 @@ def _converse(args: argparse.Namespace) -> int:
     desk = open_desk(settings, args.catalog)
     engine = open_engine(settings, desk, Engine(args.engine) if args.engine else None)
     talk = open_talk(settings, desk, engine)
-    views: dict[str, DossierView] = {
-        record.code: view(_dossier(record, start), lambda code, at: deadline_of(desk, code, at))
-        for record in _records(args, start)
-    }
+    dossiers = {record.code: dossier_of(record, start) for record in _records(args, start)}
+    citizens: dict[str, OfflineDossiers] = {}
     memories: dict[str, Memory] = {}
     broken = False
-
-    def look_up(codes: tuple[str, ...]) -> LookedUp:
-        return LookedUp({code: views.get(code) for code in codes})
 
     for found, identity, error in _objects({"conversation": str, "text": str}):
         if found is None:
@@ -153,7 +139,8 @@ def _converse(args: argparse.Namespace) -> int:
             broken = True
             _say({"id": identity, "error": str(wrong)})
             continue
-        said = talk.turn(found["text"], memories.get(found["conversation"], Memory()), now, look_up)
+        citizen = citizens.setdefault(found["conversation"], OfflineDossiers(dossiers.get, desk))
+        said = talk.turn(found["text"], memories.get(found["conversation"], Memory()), now, citizen)
         memories[found["conversation"]] = said.memory
         _say(
             {
@@ -164,7 +151,10 @@ def _converse(args: argparse.Namespace) -> int:
                 "procedures": list(said.procedures),
                 "dossier_codes": list(said.dossier_codes),
                 "outcome": said.outcome,
-                "replies": [asdict(reply) for reply in said.replies],
+                "replies": [
+                    {"text": reply.text, "buttons": [asdict(button) for button in reply.buttons]}
+                    for reply in said.replies
+                ],
             }
         )
     return 2 if broken else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Form, Request
@@ -17,7 +17,7 @@ from bot.catalog.catalog import Catalog
 from bot.channels.web import same_origin
 from bot.clock import Clock, local
 from bot.console import accounts
-from bot.dossiers import registry, status
+from bot.dossiers import access, registry, status
 from bot.errors import BadInputError
 from bot.logs import mask
 from bot.settings import Settings
@@ -107,13 +107,14 @@ def router(
     async def listing(
         request: Request, who: Signed, q: str = "", done: str = "", error: str = "", code: int = 200
     ) -> Response:
-        def read() -> list[dict[str, Any]]:
+        def read() -> tuple[list[dict[str, Any]], list[str]]:
             with database.read() as session:
-                return _rows(session, q.strip()[:48], catalog)
+                return _rows(session, q.strip()[:48], catalog), _guessing(session, clock())
 
+        rows, guessing = await run_in_threadpool(read)
         return page(
-            request, "dossiers.html", who, rows=await run_in_threadpool(read), q=q[:48], statuses=status.STATUSES,
-            done=done, error=error, code=code,
+            request, "dossiers.html", who, rows=rows, q=q[:48], statuses=status.STATUSES, done=done, error=error,
+            guessing=guessing, code=code,
         )  # fmt: skip
 
     @routes.get("/dossiers", response_class=HTMLResponse)
@@ -186,6 +187,15 @@ def _rows(session: Session, wanted: str, catalog: Catalog) -> list[dict[str, Any
             }
         )
     return rows
+
+
+def _guessing(session: Session, now: datetime) -> list[str]:
+    """Who seems to guess codes, a line each."""
+    told = phrases("console")["guessing"]
+    return [
+        told.format(who=mask(one.who), unknown=one.unknown, refused=one.refused, at=f"{local(one.last_at):%H:%M %d/%m}")
+        for one in access.guessing(session, now)
+    ]
 
 
 def _latest_notices(session: Session, codes: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from bot.catalog.office import hours_text
 from bot.catalog.schema import Aspect, Procedure
 from bot.conversation import wording
 from bot.conversation.model import Button, Choice, DossierView, Memory, Outcome, Reply, Turn
+from bot.conversation.owner import CHATS, proof_question
 from bot.conversation.resolve import MAX_OFFERED, Resolved
 from nlu.entries import Candidate
 from nlu.normalize import fold
@@ -37,6 +38,8 @@ class Context:
         due_text: (procedure code, message text) → the answer to "which day", or None where unknown.
         ready: procedure code → when a result would be there if filed now, or None where unknown.
         place: message text → the answer about an old place name, or None.
+        page: procedure code → address of its page, or None.
+        vouched: whether a phone number shared on the channel is surely the citizen's own.
     """
 
     desk: Desk
@@ -48,6 +51,8 @@ class Context:
     due_text: Callable[[str, str], str | None]
     ready: Callable[[str], str | None]
     place: Callable[[str], str | None]
+    page: Callable[[str], str | None]
+    vouched: bool
 
 
 def wanted_codes(resolved: Resolved, memory: Memory) -> tuple[str, ...]:
@@ -70,18 +75,26 @@ def decide(resolved: Resolved, memory: Memory, context: Context) -> Turn:
         turn = _wrong_number(understanding, memory)
     else:
         turn = handler(understanding, memory, context)
-    remembered = replace(turn.memory, at=context.now, greeted=True)
-    replies = turn.replies
-    if not memory.greeted and replies and turn.outcome is not Outcome.FAILED:
-        privacy = _T["privacy"].format(days=context.keep_days)
-        replies = (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{privacy}"))
     evidence: dict[str, object] = {
         "how": resolved.how,
         "confidence": round(understanding.confidence, 3),
         "candidates": [[c.code, c.score] for c in understanding.candidates[:5]],
         **turn.evidence,
     }
-    return replace(turn, memory=remembered, replies=replies, evidence=evidence, confidence=understanding.confidence)
+    return finished(replace(turn, evidence=evidence, confidence=understanding.confidence), memory, context)
+
+
+def finished(turn: Turn, memory: Memory, context: Context) -> Turn:
+    """The turn with its time remembered and, at first contact, what is kept and why in one line."""
+    remembered = replace(turn.memory, at=context.now, greeted=True)
+    replies = turn.replies
+    if not memory.greeted and replies and turn.outcome is not Outcome.FAILED:
+        privacy = _T["privacy"].format(days=context.keep_days)
+        if context.channel == "sms" and replies[-1].brief:  # which leaves no room for it
+            replies = (*replies, Reply(privacy))
+        else:
+            replies = (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{privacy}"))
+    return replace(turn, memory=remembered, replies=replies)
 
 
 def _turn(
@@ -136,7 +149,16 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
         if named:
             text = _T["only_case"].format(case=named) + "\n\n" + text
         last = position == len(codes[:3]) - 1
-        replies += wording.answer_replies(told, text, sections, aspects, with_buttons=last, case=case)
+        replies += wording.answer_replies(
+            told,
+            text,
+            sections,
+            aspects,
+            with_buttons=last,
+            more=context.channel != "sms",
+            case=case,
+            page=context.page(code),
+        )
     # Offered on "không phải": what the message may have meant else, then what is easily taken for the answer.
     near = [c.code for c in understanding.candidates if c.score >= OFFER_FROM]
     near += [sibling.code for code in codes for sibling in context.desk.catalog.procedures[code].siblings]
@@ -182,7 +204,11 @@ def _offer(
         misses=0,
     )
     return _turn(
-        understanding, Outcome.CLARIFY, _said(text, *buttons), remembered, procedures=tuple(p.code for p in procedures)
+        understanding,
+        Outcome.CLARIFY,
+        (Reply(text, tuple(buttons), listed=len(procedures), menu=True, brief=wording.brief_choices(procedures)),),
+        remembered,
+        procedures=tuple(p.code for p in procedures),
     )
 
 
@@ -230,11 +256,20 @@ def _dossier_status(understanding: Understanding, memory: Memory, context: Conte
     if context.limited:
         return _turn(understanding, Outcome.STATUS, _said(_T["status_limited"], wording.human()), _settled(memory))
     if codes:
-        replies = tuple(
-            Reply(wording.status_text(code, view, context.now)) for code, view in context.dossiers.items()
-        )  # fmt: skip
         found = next((code for code in reversed(codes) if context.dossiers[code]), None)
-        remembered = replace(_settled(memory), dossier=found or memory.dossier)
+        wanted = bool(found and memory.wish and memory.pending == "dossier_code")
+        replies = tuple(
+            Reply(
+                wording.status_text(code, view, context.now),
+                wording.status_buttons(code, view) if view and len(codes) == 1 and not wanted else (),
+            )
+            for code, view in context.dossiers.items()
+        )
+        remembered = replace(_settled(memory), dossier=found or memory.dossier, wish=None)
+        if found and wanted:
+            # The code was asked for to see more, or to be told: on with it.
+            replies = (*replies, proof_question(found, context.channel, contact=context.vouched))
+            remembered = replace(remembered, pending="proof", wish=memory.wish)
         return _turn(understanding, Outcome.STATUS, replies, remembered, codes=codes)
     waiting = replace(memory, pending="dossier_code", misses=0)
     if understanding.near_codes:
@@ -281,13 +316,14 @@ def _acknowledge(key: str, *effects: str) -> Callable[[Understanding, Memory, Co
 
 
 def _help(understanding: Understanding, memory: Memory, _context: Context) -> Turn:
-    return _turn(understanding, Outcome.ANSWER, _said(_T["help"], *wording.start_buttons()), _settled(memory))
+    said = Reply(_T["help"], wording.start_buttons(), brief=_T["help_brief"])
+    return _turn(understanding, Outcome.ANSWER, (said,), _settled(memory))
 
 
 def _unsubscribe(understanding: Understanding, memory: Memory, context: Context) -> Turn:
-    by_sms = context.channel == "sms"
-    text = _T["unsubscribe"] if by_sms else _T["unsubscribe_elsewhere"]
-    effects = ("unsubscribe",) if by_sms else ()
+    key = "unsubscribe" if context.channel == "sms" else "unsubscribe_chat" if context.channel in CHATS else ""
+    text = _T[key or "unsubscribe_elsewhere"]
+    effects = ("unsubscribe",) if key else ()
     return _turn(understanding, Outcome.ACKNOWLEDGED, _said(text), _settled(memory), effects=effects)
 
 
@@ -355,7 +391,6 @@ _HANDLERS: Mapping[str, Callable[[Understanding, Memory, Context], Turn]] = {
     "office_hours": _office("hours"),
     "office_location": _office("location"),
     "office_contact": _office("contact"),
-    "subscribe": _acknowledge("subscribe", "subscribe"),
     "unsubscribe": _unsubscribe,
     "human": _handoff,
     "complaint": _complaint,

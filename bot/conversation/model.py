@@ -27,11 +27,17 @@ class Incoming:
         channel: "web", "telegram", "sms", "zalo_oa", "zalo_bot", "terminal".
         sender: the channel's stable id of the citizen.
         message_id: unique within the channel; a repeat is a duplicate delivery.
-        text: what was typed, any Unicode form; "" for photos and the like.
+        text: what was typed, any Unicode form; "" for photos and the like. Of a photo that was read already: the
+            dossier codes found on it, one a line.
         at: when it was sent (aware).
-        kind: "text", "photo", "contact" or "other".
+        kind: "text", "photo", "contact", "contact_unverified" (shared, but nothing shows that it is their own),
+            "follow" (the citizen opened or followed the account), "unfollow", or what can't be read: "sticker",
+            "voice", "video", "location", "file", "other".
         phone: E.164 number that the channel itself vouches for (a shared own contact), else None.
         network: address of the client for look-up limits, where the channel shows one.
+        photo: how the channel fetches the picture (a file id or address), None where there is none to fetch.
+        problem: why a photo could not be read (a word of ``bot.receipts``), else None.
+        tapped: the channel's id of our message whose button was tapped, else None.
     """
 
     channel: str
@@ -42,6 +48,9 @@ class Incoming:
     kind: str = "text"
     phone: str | None = None
     network: str | None = None
+    photo: str | None = None
+    problem: str | None = None
+    tapped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +62,36 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """An address to open, and what it leads to."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """One message to the citizen: plain text (newlines allowed, no markup)."""
+    """One message to the citizen, whatever the channel; ``bot.channels.rendering`` fits it to each.
+
+    Attributes:
+        text: plain text (newlines allowed, no markup).
+        buttons: quick replies.
+        listed: so many of the first buttons stand in the text already, numbered from 1.
+        link: shown as a button where the channel has such, else as a line of text.
+        contact: words that ask to share one's own phone number; left out where the channel can't.
+        image: name of a picture under ``bot/console/static``, "" for none.
+        menu: only a choice to make: once made, the answer may take this message's place.
+        brief: what is said instead where there is room for two SMS only; "" where the text may simply be shortened.
+    """
 
     text: str
     buttons: tuple[Button, ...] = ()
+    listed: int = 0
+    link: Link | None = None
+    contact: str = ""
+    image: str = ""
+    menu: bool = False
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +113,14 @@ class Memory:
         aspects: aspects last asked.
         intent: intent to resume when a choice is made ("ask_procedure", "due_date", "dossier_status").
         offered: the choices last offered, in order.
-        pending: what the bot waits for: "choice", "dossier_code", "rating", "complaint" or None.
+        pending: what the bot waits for: "choice", "dossier_code", "proof" (that a dossier is theirs), "where_to_tell",
+            "erase" (a yes before everything is erased), "human" or None.
         question: the text that led to the pending question.
         rejected: codes the citizen said no to.
         misses: how many times in a row nothing was understood.
-        subscribed: dossier code last looked up.
+        dossier: dossier code last looked up.
+        wish: what to do once the dossier is proven theirs: "details" or "subscribe".
+        menu: what the numbers of the last message stand for, on channels without buttons.
         greeted: whether the one-line privacy notice was given.
         at: when the last turn was (aware), None at first.
     """
@@ -98,6 +135,8 @@ class Memory:
     rejected: tuple[str, ...] = ()
     misses: int = 0
     dossier: str | None = None
+    wish: str | None = None
+    menu: tuple[str, ...] = ()
     greeted: bool = False
     at: datetime | None = None
 
@@ -128,12 +167,46 @@ class DossierView:
 
 
 @dataclass(frozen=True, slots=True)
+class DossierDetails:
+    """What the owner of a dossier may see besides, once proven.
+
+    Attributes:
+        procedure: short name, None where not known.
+        note: what staff wrote for the citizen (what is missing …), None for nothing.
+        phone: the number that notices go to, masked; None where there is none on file.
+        sms: whether notices go to it by SMS.
+        chat: whether notices go to this chat.
+    """
+
+    procedure: str | None
+    received_at: datetime | None
+    note: str | None
+    phone: str | None
+    sms: bool
+    chat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Something offered to show that a dossier is one's own.
+
+    Attributes:
+        kind: "phone" (an E.164 number that the channel vouches for) or "code" (typed: the look-up code of the
+            receipt, or a one-time code).
+    """
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One turn: what was understood and what is answered.
 
     Attributes:
         evidence: figures and names an advisor needs to see why (candidates, confidence, sources).
-        effects: things the shell must do: "handoff", "complaint", "subscribe", "unsubscribe", "rating", "miss".
+        effects: things the shell must do: "handoff", "complaint", "rating", "miss", "unsubscribe", "erase"; with a
+            dossier code behind a colon: "send_code", "tell_here", "tell_sms".
     """
 
     intent: str

@@ -1,18 +1,20 @@
-"""One turn from text to reply, the same for every door: service, ``converse``, ``chat``."""
+"""One turn from a message to replies, the same for every door: service, ``converse``, ``chat``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from bot.catalog.answers import Desk
-from bot.conversation.decide import Context, decide, wanted_codes
+from bot.conversation import owner
+from bot.conversation.decide import Context, decide, finished, wanted_codes
 from bot.conversation.due import due_text, ready_text
 from bot.conversation.model import DossierView, Memory, Outcome, Reply, Turn
 from bot.conversation.places import place_text
 from bot.conversation.resolve import faded, resolve
-from bot.conversation.wording import T
+from bot.conversation.wording import T, number_of, start_buttons
 from nlu.port import NluEngine
 
 
@@ -24,6 +26,14 @@ class LookedUp:
     limited: bool = False
 
 
+class Dossiers(owner.Owners, Protocol):
+    """The dossiers as one citizen may see them."""
+
+    def look_up(self, codes: tuple[str, ...]) -> LookedUp:
+        """Looks up canonical codes; what a bare code opens."""
+        ...
+
+
 @dataclass(frozen=True)
 class Talk:
     """What turns need that stays the same between them.
@@ -32,35 +42,64 @@ class Talk:
         engine: reads messages.
         desk: catalogue, office and province as of a day.
         keep_days: how long talk is kept.
+        page: procedure code → address of its page, None where the office has no public address.
     """
 
     engine: NluEngine
     desk: Callable[[datetime], Desk]
     keep_days: int
+    page: Callable[[str], str | None] = lambda _code: None
 
-    def turn(
-        self,
-        text: str,
-        memory: Memory,
-        now: datetime,
-        look_up: Callable[[tuple[str, ...]], LookedUp],
-        channel: str = "terminal",
-    ) -> Turn:
+    def turn(self, text: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str = "terminal") -> Turn:
         """Understands one message in the light of the memory and decides what is said.
 
         Args:
             text: as typed.
             memory: of this conversation, as the last turn left it.
             now: the moment of the message (aware).
-            look_up: called with canonical dossier codes, only where the message asks for them.
+            dossiers: asked only where the message is about a dossier.
             channel: name of the channel.
         """
-        desk = self.desk(now)
         memory = faded(memory, now)
+        context = self._context(now, channel, LookedUp({}), dossiers)
+        number = number_of(text) if memory.menu else None
+        if number is not None and not 1 <= number <= len(memory.menu) and memory.pending is None:
+            return finished(_no_such_number(memory), memory, context)
+        text = _chosen(number, text, memory)
+        memory = replace(memory, menu=())
+        said = owner.step(text, memory, dossiers, channel)
+        if said is not None:
+            return finished(said, memory, context)
         resolved = resolve(self.engine.parse(text), memory, self.engine)
+        if resolved.understanding.intent == "subscribe":
+            return finished(
+                owner.asked("subscribe", resolved.understanding.dossier_codes, memory, dossiers, channel),
+                memory,
+                context,
+            )
         codes = wanted_codes(resolved, memory)
-        looked = look_up(codes) if codes else LookedUp({})
-        context = Context(
+        looked = dossiers.look_up(codes) if codes else LookedUp({})
+        return decide(resolved, memory, self._context(now, channel, looked, dossiers))
+
+    def other(
+        self, kind: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str, phone: str | None = None
+    ) -> Turn:
+        """The turn for what is no text: a shared contact, a new follower, a sticker and so on."""
+        memory = faded(memory, now)
+        if kind == "contact":
+            said = owner.contact(phone, memory, dossiers, channel)
+        elif kind == "contact_unverified":
+            said = owner.unverified_contact(memory)
+        elif kind == "follow":
+            greeting = T["greet"].format(office=self.desk(now).office.name)
+            said = Turn("greet", (), (), (), Outcome.ACKNOWLEDGED, (Reply(greeting, start_buttons()),), memory)
+        else:
+            said = unread_turn(memory, kind)
+        return finished(said, memory, self._context(now, channel, LookedUp({}), dossiers))
+
+    def _context(self, now: datetime, channel: str, looked: LookedUp, dossiers: Dossiers) -> Context:
+        desk = self.desk(now)
+        return Context(
             desk=desk,
             now=now,
             dossiers=looked.views,
@@ -70,8 +109,20 @@ class Talk:
             due_text=lambda code, said: due_text(desk, code, said, now),
             ready=lambda code: ready_text(desk, code, now),
             place=place_text,
+            page=self.page,
+            vouched=dossiers.vouched,
         )
-        return decide(resolved, memory, context)
+
+
+def _chosen(number: int | None, text: str, memory: Memory) -> str:
+    """What a lone number means after a numbered menu; the text itself for anything else."""
+    return memory.menu[number - 1] if number is not None and 1 <= number <= len(memory.menu) else text
+
+
+def _no_such_number(memory: Memory) -> Turn:
+    """The answer to a number that the menu doesn't have; the menu stays."""
+    said = Reply(T["wrong_number"].format(count=len(memory.menu)))
+    return Turn("out_of_scope", (), (), (), Outcome.CLARIFY, (said,), memory, evidence={"how": "wrong_number"})
 
 
 def failed_turn(memory: Memory, now: datetime) -> Turn:
@@ -79,6 +130,14 @@ def failed_turn(memory: Memory, now: datetime) -> Turn:
     return Turn("out_of_scope", (), (), (), Outcome.FAILED, (Reply(T["failed"]),), memory, evidence={"at": str(now)})
 
 
-def unread_turn(memory: Memory) -> Turn:
-    """The answer to a photo, file or voice message."""
-    return Turn("out_of_scope", (), (), (), Outcome.CLARIFY, (Reply(T["photo"]),), memory)
+def unread_turn(memory: Memory, kind: str) -> Turn:
+    """The answer to a sticker, voice message, place, file …, or to a photo on which no code could be read.
+
+    Args:
+        memory: stays as it is.
+        kind: of ``Incoming``, or "photo" and the problem: "photo:too_large".
+    """
+    unread = T["unread"]
+    text = unread.get(kind) or unread[kind.partition(":")[0] if kind.startswith("photo") else "other"]
+    image = "receipt.png" if kind.startswith("photo") else ""
+    return Turn("out_of_scope", (), (), (), Outcome.CLARIFY, (Reply(text, image=image),), memory)

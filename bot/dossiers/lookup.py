@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session
 
 from bot.conversation.model import DossierView
+from bot.dossiers import access
+from bot.dossiers.access import Citizen
 from bot.settings import Settings
 from bot.storage.tables import Dossier, Lookup
 
@@ -47,40 +49,36 @@ def view(dossier: Dossier, deadline: Deadline | None = None) -> DossierView:
     )
 
 
-def _asked(session: Session, since: datetime, *where: object) -> int:
-    query = select(func.count()).select_from(Lookup).where(col(Lookup.at) > since, *where)  # type: ignore[arg-type]
-    return int(session.exec(query).one())
-
-
 def look_up(
     session: Session,
     codes: tuple[str, ...],
+    citizen: Citizen,
     *,
-    channel: str,
-    sender: str,
-    network: str | None,
     settings: Settings,
     now: datetime,
     deadline: Deadline | None = None,
 ) -> LookupResult:
     """Looks up canonical codes and writes the log; nothing is looked up once a limit is reached.
 
-    An unknown code and one of another office look the same from outside.
+    An unknown code and one of another office look the same from outside. Unknown codes have a lower limit: who
+    guesses has many of them.
     """
     since = now - timedelta(hours=1)
-    by_sender = _asked(session, since, Lookup.channel == channel, Lookup.sender == sender)
-    by_network = _asked(session, since, Lookup.network == network) if network else 0
+    by_sender, by_network = access.by_citizen(session, since, "code", citizen)
+    unknown, unknown_network = access.by_citizen(session, since, "code", citizen, Lookup.found == False)  # noqa: E712
     if (
         by_sender + len(codes) > settings.lookups_per_sender_hour
         or by_network + len(codes) > settings.lookups_per_network_hour
+        or unknown >= settings.unknown_codes_per_sender_hour
+        or unknown_network >= settings.unknown_codes_per_sender_hour * access.NETWORK_SHARE
     ):
-        log.warning("tra cứu quá nhiều mã hồ sơ trong một giờ", extra={"channel": channel, "sender": sender})
+        log.warning(
+            "tra cứu quá nhiều mã hồ sơ trong một giờ", extra={"channel": citizen.channel, "sender": citizen.sender}
+        )
         return LookupResult(dict.fromkeys(codes), limited=True)
     views: dict[str, DossierView | None] = {}
     for code in codes:
         dossier = session.get(Dossier, code)
         views[code] = view(dossier, deadline) if dossier else None
-        session.add(
-            Lookup(channel=channel, sender=sender, network=network, code=code, found=dossier is not None, at=now)
-        )
+        access.note(session, citizen, "code", code, now, found=dossier is not None)
     return LookupResult(views)

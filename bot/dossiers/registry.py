@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from bot.dossiers.access import lookup_digest
 from bot.dossiers.records import DossierRecord, dossier_code
 from bot.dossiers.status import STATUSES, staff_moves
 from bot.errors import BadInputError
 from bot.notices import policy
-from bot.secrets import digest
 from bot.settings import Settings
 from bot.storage.tables import Dossier, StatusChange
 
@@ -53,7 +53,7 @@ def upsert(
         quiet: no notices (demo data, a first load of old dossiers).
     """
     dossier = session.get(Dossier, record.code, with_for_update=True)
-    lookup = digest(settings, "lookup", record.lookup_code) if record.lookup_code else None
+    lookup = lookup_digest(settings, record.lookup_code) if record.lookup_code else None
     fields: dict[str, Any] = {
         "procedure": record.procedure, "received_at": record.received_at, "due_at": record.due_at,
         "office": record.office, "phone": record.phone, "consent_sms": record.consent_sms,

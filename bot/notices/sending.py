@@ -62,7 +62,7 @@ def take_up_lost(session: Session, now: datetime) -> None:
 
     The sweep itself is the service's, which has to answer the citizens whose messages it gives up.
     """
-    sms = col(Outbox.channel) == policy.CHANNEL
+    sms = col(Outbox.channel) == policy.SMS
     lost = update(Outbox).where(sms, col(Outbox.state) == "sending", col(Outbox.lease_until) < now)
     session.connection().execute(lost.values(state="uncertain", error=_LOST, lease_until=None))
     late = update(Outbox).where(sms, col(Outbox.state) == "waiting", col(Outbox.expires_at) <= now)
@@ -102,7 +102,7 @@ def resolve_uncertain(database: Database, settings: Settings, *, now: datetime) 
         rows = session.exec(
             select(Outbox)
             .where(
-                Outbox.channel == policy.CHANNEL,
+                Outbox.channel == policy.SMS,
                 Outbox.state == "uncertain",
                 col(Outbox.not_before) > now - _ASK_FOR,
             )
@@ -126,17 +126,11 @@ def resolve_uncertain(database: Database, settings: Settings, *, now: datetime) 
 
 def _claim(session: Session, settings: Settings, owner: str, now: datetime) -> _Claim | None:
     while True:
-        row = queue.claim_outbox(session, owner=owner, now=now, lease=LEASE, channels=(policy.CHANNEL,))
+        row = queue.claim_outbox(session, owner=owner, now=now, lease=LEASE, channels=(policy.SMS,))
         if row is None or row.id is None:
             return None
         notice = row.kind == policy.KIND
-        if notice and not policy.readdress(session, row):
-            row.state, row.lease_owner, row.lease_until = "cancelled", None, None
-        elif notice and (opens := policy.sending_time(now, settings)) > now:
-            # Due in the day, but the day is over: a late start or a long queue.
-            row.state, row.lease_owner, row.lease_until = "waiting", None, None
-            row.not_before, row.attempts = opens, row.attempts - 1
-        else:
+        if not notice or policy.may_go(session, row, settings, now):
             break
         session.flush()
     gateway = gateway_for(settings, demo=row.demo)

@@ -29,6 +29,13 @@ def render(event: str, fields: Mapping[str, str]) -> str:
     return template.format(office=short_office(fields["office"], room), code=code)
 
 
+def one_time_code(code: str, minutes: int, office: str) -> str:
+    """The SMS that carries a one-time code: one GSM-7 message; the code never stands for a dossier in it."""
+    template = _plain(phrases("channels")["one_time_code"], keep="{}")
+    room = ONE_MESSAGE - len(template.format(office="", code=code, minutes=minutes))
+    return template.format(office=short_office(office, room), code=code, minutes=minutes)
+
+
 def short_office(name: str, room: int) -> str:
     """An office's name unaccented and abbreviated ("TTPVHCC xa Chau Thanh"), cut after a word to fit ``room``."""
     texts = phrases("notices")

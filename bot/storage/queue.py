@@ -122,9 +122,28 @@ def claim_inbox(
 
 def finish_inbox(session: Session, inbox_id: int, owner: str, now: datetime) -> bool:
     """Closes a claimed message; False: the claim was lost, roll back."""
-    return _close(
+    done = _close(
         session, Inbox, inbox_id, owner, ("claimed",), state="done", done_at=now, lease_owner=None, error=None
     )
+    if done:
+        _to_the_end_of_the_line(session, inbox_id, now)
+    return done
+
+
+def _to_the_end_of_the_line(session: Session, inbox_id: int, now: datetime) -> None:
+    """The sender's next message takes its turn behind whoever waits now: a flood delays nobody else."""
+    mine = select(Inbox.channel, Inbox.sender).where(Inbox.id == inbox_id)
+    channel, sender = session.exec(mine).one()
+    following = (
+        select(Inbox.id)
+        .where(Inbox.channel == channel, Inbox.sender == sender, Inbox.state == "waiting")
+        .order_by(col(Inbox.id))
+        .limit(1)
+    )
+    next_id = session.exec(following).first()
+    if next_id is not None:
+        later = update(Inbox).where(col(Inbox.id) == next_id, col(Inbox.next_try_at) < now)
+        session.connection().execute(later.values(next_try_at=now))
 
 
 def retry_inbox(session: Session, inbox_id: int, owner: str, now: datetime, error: str) -> str:
@@ -230,6 +249,22 @@ def mark_failed(session: Session, outbox_id: int, owner: str, now: datetime, err
 def mark_uncertain(session: Session, outbox_id: int, owner: str, now: datetime, error: str) -> bool:  # noqa: ARG001
     """The provider's answer never came: it may have gone out, so it isn't sent again by itself."""
     return _close(session, Outbox, outbox_id, owner, ("sending",), state="uncertain", error=_short(error))
+
+
+def mark_delivered(session: Session, channel: str, provider_id: str, now: datetime) -> bool:
+    """A chat tells that a message of ours arrived. Only forward: False where none of this id is "sent"."""
+    query = select(Outbox).where(
+        col(Outbox.gateway).is_(None),  # true of every chat, and what the index begins with
+        Outbox.provider_id == provider_id,
+        Outbox.channel == channel,
+        Outbox.state == "sent",
+    )
+    row = session.exec(query.limit(1).with_for_update()).first()
+    if row is None:
+        return False
+    row.state, row.delivered_at = "delivered", now
+    session.flush()
+    return True
 
 
 def sweep(session: Session, now: datetime) -> Swept:

@@ -131,6 +131,7 @@ class Conversation(SQLModel, table=True):
     sender: str = Field(max_length=128)
     memory: dict[str, Any] = _json()
     taken_by: str | None = Field(default=None, max_length=64)  # advisor who took it over
+    unreachable_at: datetime | None = _at(nullable=True)  # blocked us; empty again once they write
     created_at: datetime = _at()
     last_at: datetime = _at()
 
@@ -205,7 +206,10 @@ class StatusChange(SQLModel, table=True):
 
 
 class Lookup(SQLModel, table=True):
-    """One look-up of a dossier code, kept ``keep_lookups_days``: limits and guessing runs."""
+    """One look-up of a dossier code, or one try to prove it one's own: for limits, and to notice guessing.
+
+    Kept ``keep_lookups_days``.
+    """
 
     __tablename__ = "lookup"
     __table_args__ = (Index("ix_lookup_who", "channel", "sender", "at"), Index("ix_lookup_network", "network", "at"))
@@ -215,8 +219,66 @@ class Lookup(SQLModel, table=True):
     sender: str = Field(max_length=128)
     network: str | None = Field(default=None, max_length=64)
     code: str = Field(max_length=48)
+    kind: str = Field(default="code", max_length=8, sa_column_kwargs={"server_default": "code"})  # code | proof
     found: bool
     at: datetime = _at()
+
+
+class Access(SQLModel, table=True):
+    """A citizen proved on one channel that a dossier is theirs; until when that opens its details."""
+
+    __tablename__ = "access"
+    __table_args__ = (Index("ix_access_who", "channel", "sender", "dossier_code"),)
+
+    id: int | None = _id()
+    channel: str = Field(max_length=20)
+    sender: str = Field(max_length=128)
+    dossier_code: str = Field(max_length=48)
+    how: str = Field(max_length=12)  # phone | otp | lookup_code
+    at: datetime = _at()
+    until: datetime = _at()
+
+
+class OneTimeCode(SQLModel, table=True):
+    """A code sent by SMS to the phone of a dossier; only its HMAC is kept.
+
+    A row is written for each request, also where there is no phone to send to, so that limits tell nothing.
+    """
+
+    __tablename__ = "one_time_code"
+    __table_args__ = (
+        Index("ix_one_time_code_who", "channel", "sender", "at"),
+        Index("ix_one_time_code_dossier", "dossier_code", "at"),
+    )
+
+    id: int | None = _id()
+    channel: str = Field(max_length=20)
+    sender: str = Field(max_length=128)
+    dossier_code: str = Field(max_length=48)
+    digest: str | None = Field(default=None, max_length=64)  # None: none was sent, or it is used up
+    tries: int = 0
+    at: datetime = _at()
+    expires_at: datetime = _at()
+
+
+class ChannelToken(SQLModel, table=True):
+    """The token pair of one account at a channel whose tokens rotate (Zalo), sealed with the office's key.
+
+    ``generation`` grows with each pair. Whoever refreshes holds the lease.
+    """
+
+    __tablename__ = "channel_token"
+
+    channel: str = Field(primary_key=True, max_length=20)
+    account: str = Field(primary_key=True, max_length=64)  # Zalo: the app id
+    access_sealed: str = Field(max_length=4000)
+    refresh_sealed: str = Field(max_length=4000)
+    generation: int = 1
+    expires_at: datetime = _at()  # of the access token
+    refreshed_at: datetime = _at()
+    lease_owner: str | None = Field(default=None, max_length=64)
+    lease_until: datetime | None = _at(nullable=True)
+    problem: str | None = Field(default=None, max_length=500)  # why the last refresh failed, for staff
 
 
 class Staff(SQLModel, table=True):

@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import select
 
 from bot.dossiers import registry
+from bot.dossiers.access import Citizen
 from bot.dossiers.lookup import Deadline, LookupResult, look_up
 from bot.dossiers.records import DossierRecord
 from bot.settings import Settings
@@ -40,9 +41,7 @@ def ask(
     now: datetime = NOW, deadline: Deadline | None = None,
 ) -> LookupResult:  # fmt: skip
     with database.write() as session:
-        return look_up(
-            session, codes, channel="web", sender=sender, network=network, settings=settings, now=now, deadline=deadline
-        )
+        return look_up(session, codes, Citizen("web", sender, network), settings=settings, now=now, deadline=deadline)
 
 
 def test_a_bare_code_opens_neither_procedure_nor_phone_nor_note(database: Database, settings: Settings) -> None:

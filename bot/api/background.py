@@ -1,0 +1,268 @@
+"""The work beside the requests: messages worked off, replies and notices sent, old texts forgotten.
+
+Each kind of work is a loop of its own, so that a channel that hiccups, a slow photo or a flood from one citizen
+doesn't hold up the others. Order per citizen is the queue's business (``bot.storage.queue``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from prometheus_client import Counter, Gauge
+from sqlmodel import col, select
+from starlette.concurrency import run_in_threadpool
+
+from bot.channels.port import PushChannel, SendError
+from bot.channels.rendering import from_json
+from bot.clock import Clock
+from bot.conversation.model import Incoming
+from bot.notices import policy
+from bot.service import Service
+from bot.settings import Settings
+from bot.storage import queue
+from bot.storage.database import Database
+from bot.storage.retention import prune
+from bot.storage.tables import Conversation, Outbox
+
+log = logging.getLogger("motcua.background")
+SWEEP_SECONDS = 2.0
+PRUNE_SECONDS = 3600.0
+RETRY_SECONDS = 60.0  # the longest pause before a broken loop or channel is tried again
+LEASE = timedelta(minutes=2)
+ACCOUNT_DELAY = timedelta(minutes=5)  # until staff have mended a channel's account
+INBOX_WORKERS = 3
+ENDING_SECONDS = 15.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
+SENDERS = 4  # messages sent at once on one channel, each to another citizen
+_SENT = Counter("motcua_channel_sends_total", "Sends by channel and how they ended", ["channel", "result"])
+_CHANNEL_UP = Gauge("motcua_channel_up", "1: the channel works, 0: see /ready for the reason", ["channel"])
+
+
+class Background:
+    """Starts and stops all loops of one process."""
+
+    def __init__(
+        self, settings: Settings, database: Database, service: Service, channels: Sequence[PushChannel], clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.service = service
+        self.clock = clock
+        self.owner = f"{socket.gethostname()[:24]}/{os.getpid()}"
+        self.channels: Mapping[str, PushChannel] = {channel.name: channel for channel in channels}
+        self.running: set[str] = set()  # channels that have connected
+        self.problems: dict[str, str] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._senders: list[asyncio.Task[None]] = []
+        self._ending = False
+        self._others: dict[str, Callable[[], Any]] = {}
+
+    def beside(self, name: str, work: Callable[[], Any]) -> None:
+        """One more loop, to be started with the others; ``work`` is one round of it."""
+        self._others[name] = work
+
+    async def start(self) -> None:
+        """Starts all loops; a channel that cannot connect does not stop the others."""
+        self._loop = asyncio.get_running_loop()
+        self.service.on_reply = self._ring_from_thread
+        for number in range(INBOX_WORKERS):
+            self._spawn(f"inbox {number}", self._inbox)
+        self._spawn("sweep", self._sweep)
+        self._spawn("notices", self._notices)
+        self._spawn("retention", self._retention)
+        for name, work in self._others.items():
+            self._spawn(name, work)
+        for channel in self.channels.values():
+            self._spawn(f"start {channel.name}", self._starting(channel))
+            for number in range(SENDERS):
+                self._senders.append(self._spawn(f"{channel.name} {number}", self._sending(channel)))
+
+    async def stop(self) -> None:
+        """Lets the sends under way end, closes what takes messages in, then ends the loops."""
+        self._ending = True
+        for event in self._wake.values():
+            event.set()
+        if self._senders:
+            await asyncio.wait(self._senders, timeout=ENDING_SECONDS)
+        for name in tuple(self.running):
+            with suppress(Exception):  # a channel that can't say goodbye doesn't keep the others from it
+                await self.channels[name].stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.service.on_reply = None
+
+    def receive(self, incoming: Incoming) -> int | None:
+        """Commits a message and wakes the loop that works it off (called in a thread).
+
+        Returns:
+            Its inbox id; None for a repeat.
+        """
+        inbox_id = self.service.receive(incoming)
+        self._ring_from_thread("inbox")
+        return inbox_id
+
+    def reasons(self) -> dict[str, str]:
+        """Channel → why it doesn't work at the moment; empty where all is well."""
+        told = {name: self.problems.get(name, "đang kết nối") for name in self.channels if name not in self.running}
+        told |= {name: channel.problem for name, channel in self.channels.items() if channel.problem}
+        for name in self.channels:
+            _CHANNEL_UP.labels(name).set(name not in told)
+        return told
+
+    def _ring_from_thread(self, name: str) -> None:
+        self._loop.call_soon_threadsafe(self._ring, name)
+
+    def _ring(self, name: str) -> None:
+        self._event(name).set()
+
+    def _event(self, name: str) -> asyncio.Event:
+        return self._wake.setdefault(name, asyncio.Event())
+
+    async def news(self, name: str) -> None:
+        """Waits for something to do ("inbox") or to send ("web", "telegram" …), at most one sweep's time."""
+        event = self._event(name)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), SWEEP_SECONDS)
+        event.clear()
+
+    def _spawn(self, name: str, work: Callable[[], Any]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._forever(name, work), name=name)
+        self._tasks.append(task)
+        return task
+
+    async def _forever(self, name: str, work: Callable[[], Any]) -> None:
+        pause = 1.0
+        while not self._ending:
+            try:
+                await work()
+                pause = 1.0
+            except Exception:
+                log.exception("vòng lặp %s gặp lỗi, thử lại sau %.0f giây", name, pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_SECONDS)
+
+    async def _inbox(self) -> None:
+        while await run_in_threadpool(self.service.work_off):
+            # Another worker may take the next message meanwhile.
+            self._ring("inbox")
+        await self.news("inbox")
+
+    async def _sweep(self) -> None:
+        await run_in_threadpool(self.service.sweep)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _notices(self) -> None:
+        from bot.notices.sending import run_pass  # noqa: PLC0415
+
+        await run_in_threadpool(run_pass, self.database, self.settings, owner=self.owner, now=self.clock())
+        await self.news("sms")
+
+    async def _retention(self) -> None:
+        def forget() -> bool:
+            with self.database.write() as session:
+                return prune(session, self.settings, self.clock()).more
+
+        more = await run_in_threadpool(forget)
+        await asyncio.sleep(0.1 if more else PRUNE_SECONDS)
+
+    def _starting(self, channel: PushChannel) -> Callable[[], Any]:
+        async def start() -> None:
+            if channel.name in self.running:
+                await asyncio.sleep(PRUNE_SECONDS)
+                return
+            try:
+                await channel.start(self.receive)
+            except Exception as error:
+                self.problems[channel.name] = type(error).__name__
+                with suppress(Exception):  # what had started is closed before the next try
+                    await channel.stop()
+                raise
+            self.running.add(channel.name)
+            self.problems.pop(channel.name, None)
+            self._ring(channel.name)
+            log.info("kênh %s đã kết nối", channel.name)
+
+        return start
+
+    def _sending(self, channel: PushChannel) -> Callable[[], Any]:
+        async def send() -> None:
+            if channel.name in self.running:
+                while not self._ending and await self._send_next(channel):
+                    self._ring(channel.name)
+            if not self._ending:
+                await self.news(channel.name)
+
+        return send
+
+    async def _send_next(self, channel: PushChannel) -> bool:
+        row = await run_in_threadpool(self._claim, channel.name)
+        if row is None or row.id is None:
+            return False
+        owner = row.lease_owner or ""
+        try:
+            provider_id = await channel.send(row.recipient, from_json(row.body))
+        except SendError as error:
+            _SENT.labels(channel.name, error.kind).inc()
+            log.warning("%s không gửi được (%s): %s", channel.name, error.kind, error, extra={"outbox": row.id})
+            await run_in_threadpool(self._failed, row, owner, error)
+            return True
+        except Exception as error:
+            # Nobody knows how far it got: never sent again by itself.
+            _SENT.labels(channel.name, "uncertain").inc()
+            log.exception("%s: lỗi khi gửi", channel.name, extra={"outbox": row.id})
+            await run_in_threadpool(self._failed, row, owner, SendError("uncertain", type(error).__name__))
+            return True
+        _SENT.labels(channel.name, "sent").inc()
+
+        def sent() -> None:
+            with self.database.write() as session:
+                queue.mark_sent(session, row.id or 0, owner, self.clock(), provider_id)
+
+        await run_in_threadpool(sent)
+        return True
+
+    def _claim(self, channel: str) -> Outbox | None:
+        now = self.clock()
+        with self.database.write() as session:
+            while True:
+                owner = f"{self.owner[:40]}:{secrets.token_hex(8)}"
+                row = queue.claim_outbox(session, owner=owner, now=now, lease=LEASE, channels=[channel])
+                if row is None or row.kind != policy.KIND or policy.may_go(session, row, self.settings, now):
+                    return row
+                session.flush()
+
+    def _failed(self, row: Outbox, owner: str, error: SendError) -> None:
+        outbox_id, now, told = row.id or 0, self.clock(), str(error)
+        with self.database.write() as session:
+            match error.kind:
+                case "retry":
+                    queue.retry_later(session, outbox_id, owner, now, told, error.delay)
+                case "account":
+                    delay = error.delay or ACCOUNT_DELAY
+                    if queue.retry_later(session, outbox_id, owner, now, told, delay) == "waiting":
+                        session.get_one(Outbox, outbox_id).attempts -= 1  # the message is not to blame
+                case "uncertain":
+                    queue.mark_uncertain(session, outbox_id, owner, now, told)
+                case _:
+                    queue.mark_failed(session, outbox_id, owner, now, told)
+            if error.kind == "blocked":
+                who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
+                conversation = session.exec(select(Conversation).where(*who)).first()
+                if conversation is not None:
+                    conversation.unreachable_at = now
+                    session.add(conversation)
+                waiting = select(Outbox).where(
+                    Outbox.channel == row.channel, Outbox.recipient == row.recipient, col(Outbox.state) == "waiting"
+                )
+                for other in session.exec(waiting):
+                    other.state, other.error = "failed", told[:500]
+                    session.add(other)
