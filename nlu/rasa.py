@@ -102,7 +102,7 @@ def read_answer(data: bytes) -> Answer:
         catalogue = body.get("catalogue")
         if not shares or not set(listed) <= set(ASPECTS):
             raise RasaError(Reason.NONSENSE, "aspects" if shares else "intent")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RasaError(Reason.NONSENSE, type(error).__name__) from error
     aspects = tuple(aspect for aspect in ASPECTS if aspect in listed)
     return Answer(dict(shares), name == UNSURE, aspects, None if catalogue is None else str(catalogue))

@@ -108,6 +108,7 @@ FAULTS: list[tuple[str | int, dict[str, Any], Reason]] = [
     ("", {"intent_ranking": [{"name": "human", "confidence": -1}]}, Reason.NONSENSE),
     ("", {"intent_ranking": [{"name": "human", "confidence": float("nan")}]}, Reason.NONSENSE),
     ("", {"aspects": ["price"]}, Reason.NONSENSE),
+    ("", {"intent": {"name": "human", "confidence": 10**400}, "intent_ranking": []}, Reason.NONSENSE),
     ("", {"catalogue": "another"}, Reason.CATALOGUE),
     ("", {"catalogue": None}, Reason.CATALOGUE),
 ]
