@@ -57,8 +57,9 @@ soak: .venv/.developing
 	@for i in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -n 2 tests/storage/test_crash.py tests/notices/test_sending.py tests/notices/test_notices_command.py || exit 1; done
 
 # --- Rasa, in an environment of its own (.venv-rasa): Rasa 3.6 wants older packages than the bot.
-# Made from the same known-good set with:
-#   uv pip compile --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+# Its lock is a known-good set with hashes; after a change of a version, hash it anew:
+#   grep -o '^[a-z].*==[^ ]*' requirements-rasa.lock | uv pip compile --no-deps --python-version 3.11 --generate-hashes \
+#     --no-emit-index-url --no-annotate --no-header - -o requirements-rasa.lock
 PYTHON311 ?= $(shell for p in python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
 RASA := RASA_TELEMETRY_ENABLED=false TF_CPP_MIN_LOG_LEVEL=3 PYTHONWARNINGS=ignore .venv-rasa/bin/rasa
