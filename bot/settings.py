@@ -80,7 +80,9 @@ class Settings(BaseSettings):
     catalog: Path = Field(ROOT / "procedures_data", validation_alias="MOTCUA_CATALOG")
     office: str = Field("chau-thanh", pattern=r"^[a-z0-9-]{2,60}$", validation_alias="MOTCUA_OFFICE")
     engine: Engine = Field(Engine.EMBEDDED, validation_alias="MOTCUA_ENGINE")
+    nlu_engine: Engine | None = Field(None, validation_alias="NLU_ENGINE")  # another name of the one above; wins
     rasa_url: Url = Field("http://127.0.0.1:5005", validation_alias="MOTCUA_RASA_URL")
+    rasa_seconds: float = Field(1.0, ge=0.05, le=10, validation_alias="MOTCUA_RASA_SECONDS")
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(8000, ge=0, le=65535, validation_alias="PORT")
     public_base_url: Url | None = Field(None, validation_alias="PUBLIC_BASE_URL")
@@ -177,6 +179,11 @@ class Settings(BaseSettings):
     def uses_twilio(self) -> bool:
         """Whether real SMS go out through Twilio."""
         return self.has_twilio and self.sms_gateway is not SmsGateway.SIMULATOR
+
+    @property
+    def chosen_engine(self) -> Engine:
+        """The engine that reads messages, by whichever name it was set."""
+        return self.nlu_engine or self.engine
 
     @property
     def database(self) -> str:
