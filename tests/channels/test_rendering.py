@@ -258,7 +258,7 @@ def test_what_the_owner_sees_fits_and_each_way_of_proof_is_told(channel: str) ->
     code = "H30.99.01-261116-0001"
     reply = Reply(owner.details_text(code, details), (wording.subscribe_button(code),))
     check(reply, channel, render(reply, channel))
-    asked = owner.proof_question(code, channel)
+    asked = owner.proof_question(code, channel, contact=channel in {"telegram", "zalo_oa"})
     rendered = render(asked, channel)
     check(asked, channel, rendered)
     told = plain(" ".join(message.text for message in rendered.messages)).lower()

@@ -118,7 +118,11 @@ def test_without_script_a_form_brings_it_and_it_touches_no_disk(
         ("image/jpeg", b"", 422),
         ("multipart/form-data", b"--x--", 400),
         ("multipart/form-data; boundary=x", b"--x\rbroken", 400),
-        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\ntext\r\n--x--', 422),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\ntext\r\n--x--',
+            422,
+        ),
     ],
 )  # fmt: skip
 def test_what_brings_no_photo(

@@ -41,6 +41,7 @@ def talk_through(conversation: dict[str, Any], talk: Talk) -> None:
     memory = Memory()
     for turn in conversation["turns"]:
         channel = turn.get("channel", "terminal")
+        citizen.vouched = channel == "telegram"  # as the service knows it
         if "say" in turn:
             said = talk.turn(turn["say"], memory, NOW, citizen, channel)
         else:

@@ -97,7 +97,7 @@ def test_an_address_of_this_machine_is_no_button() -> None:
 
 
 def test_the_way_to_share_ones_number_is_a_keyboard_of_its_own() -> None:
-    question = render(proof_question("H30.99.01-261116-0001", "telegram"), "telegram").messages[-1]
+    question = render(proof_question("H30.99.01-261116-0001", "telegram", contact=True), "telegram").messages[-1]
     told = keyboard({"reply_markup": markup(question).to_json()})
     assert told["reply"] == [[{"text": "Chia sẻ số của tôi", "request_contact": True}]]
     assert told["options"]["one_time_keyboard"] is True
