@@ -23,6 +23,7 @@ from bot.storage.database import Database
 from bot.storage.tables import Inbox, Lookup, Outbox, Turn
 
 CODE = "H30.99.01-261116-0002"
+FORM = "multipart/form-data; boundary=x"
 PICTURE = b"\xff\xd8\xff" + bytes(range(256)) * 8000  # 2 MB: more than a form's library keeps in memory by itself
 
 
@@ -117,12 +118,8 @@ def test_without_script_a_form_brings_it_and_it_touches_no_disk(
         ("", b"x", 415),
         ("image/jpeg", b"", 422),
         ("multipart/form-data", b"--x--", 400),
-        ("multipart/form-data; boundary=x", b"--x\rbroken", 400),
-        (
-            "multipart/form-data; boundary=x",
-            b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\ntext\r\n--x--',
-            422,
-        ),
+        (FORM, b"--x\rbroken", 400),
+        (FORM, b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\ntext\r\n--x--', 422),
     ],
 )  # fmt: skip
 def test_what_brings_no_photo(

@@ -80,12 +80,15 @@ def test_a_turn_of_this_process_rings_at_once(
     # Nothing looks by itself any more: only the bell is left.
     monkeypatch.setattr(background, "SWEEP_SECONDS", 3600.0)
     monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 3600.0)
-    with serving(settings, sqlite_database, talk) as office, visiting(office.url) as client:
-        with listening(client, after_of(client)) as messages:
-            first = say(client, "chào", "abcdefgh1")["replies"][0]
-            assert next(messages) == first
-            assert first["to"] == "abcdefgh1"
-            assert say(client, "chào", "abcdefgh2")["replies"][0] == next(messages)
+    with (
+        serving(settings, sqlite_database, talk) as office,
+        visiting(office.url) as client,
+        listening(client, after_of(client)) as messages,
+    ):
+        first = say(client, "chào", "abcdefgh1")["replies"][0]
+        assert next(messages) == first
+        assert first["to"] == "abcdefgh1"
+        assert say(client, "chào", "abcdefgh2")["replies"][0] == next(messages)
 
 
 @pytest.mark.postgres

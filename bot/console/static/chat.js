@@ -306,6 +306,11 @@
 
   photoForm.classList.add("scripted");
   photoForm.addEventListener("submit", (event) => event.preventDefault());
+  photoInput.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    photoInput.click(); // by itself only the space bar does it
+  });
   photoInput.addEventListener("change", async () => {
     const file = photoInput.files[0];
     photoInput.value = "";
