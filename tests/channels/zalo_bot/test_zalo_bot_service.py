@@ -64,6 +64,7 @@ def test_a_conversation_by_polling_with_numbers_in_place_of_buttons(api: ZaloBot
     image = {"event": "message.image.received"}
     said = [
         ("phi chung thuc ban sao bao nhieu", ["2.000 đồng/trang", "\n1. Giấy tờ\n2. Nộp ở đâu"]),
+        ("9", ["chọn số từ 1 đến"]),
         ("2", ["Chứng thực bản sao", "Nơi nộp"]),
         ("giấy phép xây dựng cũ cần giấy tờ gì", ["1. ", "2. ", "3. ", "Không phải các mục này"]),
         ("2", ["Giấy tờ cần có"]),
