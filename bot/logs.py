@@ -52,8 +52,10 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "telegram", "twilio", "alembic", "uvicorn.access"):
+    for name in ("httpx", "httpcore", "twilio", "alembic", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings hold whole messages; our channel tells what went wrong itself.
+    logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True

@@ -68,6 +68,7 @@ class Service:
         self.talk = talk
         self.clock = clock
         self._photos = photos or {}
+        self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message to the inbox.
@@ -105,6 +106,8 @@ class Service:
             self._broke(inbox_id, owner, error)
         else:
             _TURNS.labels(incoming.channel, said.outcome if said else "none").inc()
+        if self.on_reply is not None:
+            self.on_reply(incoming.channel)
         return incoming.channel
 
     def inbox_id(self, channel: str, message_id: str) -> int:
@@ -150,7 +153,8 @@ class Service:
                 raise
             log.warning("bỏ qua ảnh không tải được: %s", error)
             return replace(incoming, photo=None, problem=error.problem)
-        return replace(incoming, photo=None, text="\n".join(reading.codes), problem=reading.problem)
+        # Where no code could be read, what was written below the photo may still say what is wanted.
+        return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
 
     def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:
         """Understands, answers and stores; None where the message asks for no answer."""

@@ -39,6 +39,7 @@ class Context:
         ready: procedure code → when a result would be there if filed now, or None where unknown.
         place: message text → the answer about an old place name, or None.
         page: procedure code → address of its page, or None.
+        vouched: whether a phone number shared on the channel is surely the citizen's own.
     """
 
     desk: Desk
@@ -51,6 +52,7 @@ class Context:
     ready: Callable[[str], str | None]
     place: Callable[[str], str | None]
     page: Callable[[str], str | None]
+    vouched: bool
 
 
 def wanted_codes(resolved: Resolved, memory: Memory) -> tuple[str, ...]:
@@ -266,7 +268,7 @@ def _dossier_status(understanding: Understanding, memory: Memory, context: Conte
         remembered = replace(_settled(memory), dossier=found or memory.dossier, wish=None)
         if found and wanted:
             # The code was asked for to see more, or to be told: on with it.
-            replies = (*replies, proof_question(found, context.channel))
+            replies = (*replies, proof_question(found, context.channel, contact=context.vouched))
             remembered = replace(remembered, pending="proof", wish=memory.wish)
         return _turn(understanding, Outcome.STATUS, replies, remembered, codes=codes)
     waiting = replace(memory, pending="dossier_code", misses=0)

@@ -51,7 +51,13 @@ _PROOF_CODE = re.compile(r"(?=.*\d|[A-Z-]+$)[A-Za-z0-9][A-Za-z0-9-]{3,31}")
 
 
 class Owners(Protocol):
-    """What the shell knows of one citizen and the dossiers; each call may count against limits."""
+    """What the shell knows of one citizen and the dossiers; each call may count against limits.
+
+    Attributes:
+        vouched: whether a phone number shared on this citizen's channel is surely their own.
+    """
+
+    vouched: bool
 
     def exists(self, code: str) -> bool | None:
         """Whether a dossier of this code is on file; None where this citizen has asked too often."""
@@ -126,6 +132,12 @@ def contact(phone: str | None, memory: Memory, owners: Owners, channel: str) -> 
     return _tried(memory.dossier, Proof("phone", phone), memory, owners, channel)
 
 
+def unverified_contact(memory: Memory) -> Turn:
+    """The turn for a number that the channel doesn't vouch for: it proves nothing, the other ways do."""
+    buttons = (Button(_T["buttons"]["send_code"], _T["values"]["send_code"]),) if memory.dossier else ()
+    return _turn("out_of_scope", Outcome.CLARIFY, Reply(_T["contact_unverified"], buttons), memory)
+
+
 def asked(wish: str, codes: tuple[str, ...], memory: Memory, owners: Owners, channel: str) -> Turn:
     """The citizen wants the details or the notices of a dossier: the one named, else the one last asked about."""
     code = codes[0] if codes else memory.dossier
@@ -143,21 +155,19 @@ def asked(wish: str, codes: tuple[str, ...], memory: Memory, owners: Owners, cha
     memory = replace(memory, dossier=code, wish=wish, misses=0)
     if owners.details(code) is not None:
         return _opened(code, memory, owners, channel)
-    return _turn(
-        intent, Outcome.CLARIFY, proof_question(code, channel), replace(memory, pending="proof"), codes=(code,)
-    )
+    question = proof_question(code, channel, contact=owners.vouched)
+    return _turn(intent, Outcome.CLARIFY, question, replace(memory, pending="proof"), codes=(code,))
 
 
-def proof_question(code: str, channel: str) -> Reply:
-    """Asks for a proof, in the ways this channel has."""
+def proof_question(code: str, channel: str, *, contact: bool) -> Reply:
+    """Asks for a proof, in the ways this channel has; ``contact``: sharing one's number is one of them."""
     if channel not in CHATS | {"web", "terminal"}:
         return Reply(_T["proof_sms"].format(code=code))
-    contact_too = channel in {"telegram", "zalo_oa"}
     text = _T["proof_ask"].format(code=code) + "".join(
-        f"\n• {_T['proofs'][way]}" for way in ("lookup", *(("phone",) if contact_too else ()), "otp")
+        f"\n• {_T['proofs'][way]}" for way in ("lookup", *(("phone",) if contact else ()), "otp")
     )
     button = Button(_T["buttons"]["send_code"], _T["values"]["send_code"])
-    return Reply(text, (button,), contact=_T["proof_contact"] if contact_too else "")
+    return Reply(text, (button,), contact=_T["proof_contact"] if contact else "")
 
 
 def _proof_code(text: str) -> str | None:

@@ -35,6 +35,7 @@ class OfflineDossiers:
         self._find = find
         self._desk = desk
         self._open: set[str] = set()
+        self.vouched = False  # the terminal shares no numbers
 
     def look_up(self, codes: tuple[str, ...]) -> LookedUp:
         """What a bare code opens."""

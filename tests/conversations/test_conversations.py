@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 NOW = datetime.fromisoformat("2026-11-25T08:30:00+07:00")
 
 
-def _conversations() -> list[Any]:
+def conversations() -> list[Any]:
+    """Every conversation of the files beside this one."""
     return [
         pytest.param(item, id=f"{path.stem}-{number}")
         for path in sorted(HERE.glob("*.yml"))
@@ -28,8 +29,13 @@ def _conversations() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("conversation", _conversations())
+@pytest.mark.parametrize("conversation", conversations())
 def test_conversation(conversation: dict[str, Any], talk: Talk) -> None:
+    talk_through(conversation, talk)
+
+
+def talk_through(conversation: dict[str, Any], talk: Talk) -> None:
+    """Holds every turn of a conversation against what is written there."""
     dossiers = {record.code: dossier_of(record, NOW) for record in demo_records(NOW)}
     citizen = OfflineDossiers(dossiers.get, talk.desk(NOW))
     memory = Memory()
