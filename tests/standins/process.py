@@ -10,6 +10,9 @@ import sys
 import threading
 from pathlib import Path
 
+from bot.storage.database import Database
+from bot.storage.schema import upgrade
+
 ROOT = Path(__file__).resolve().parents[2]
 _PREFIXES = ("MOTCUA", "TELEGRAM", "TWILIO", "ZALO", "PUBLIC_BASE_URL", "PORT", "HOST")
 
@@ -19,7 +22,7 @@ class Process:
 
     Attributes:
         base: where it listens.
-        log: everything it has said so far.
+        log: everything it has said so far; ``mark``: the line at which its present life begins.
     """
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -27,7 +30,7 @@ class Process:
 
         Args:
             folder: of its own, for ``MOTCUA_VAR_DIR``.
-            settings: environment variables.
+            settings: environment variables; a database named there must be upgraded.
         """
         folder.mkdir(parents=True, exist_ok=True)
         kept = ROOT / "var" / "models"  # what was learned for other tests need not be learned again
@@ -42,20 +45,22 @@ class Process:
         self._lines: list[str] = []
         self._told = threading.Condition()
         self.base = ""
+        if "MOTCUA_DATABASE_URL" not in settings:
+            database = Database(f"sqlite:///{folder / 'motcua.sqlite3'}")
+            upgrade(database)
+            database.close()
         self.start()
 
     def start(self) -> None:
         """Starts it and waits until it listens."""
-        command = [sys.executable, "-m", "bot"]
-        subprocess.run([*command, "db", "upgrade"], env=self.environment, cwd=ROOT, capture_output=True, check=True)
         self.process = subprocess.Popen(
-            [*command, "serve"], env=self.environment, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "bot", "serve"], env=self.environment, cwd=ROOT, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-        mark = len(self._lines)
+        self.mark = len(self._lines)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        found = self.wait_for(r"Tình trạng\s+(http://\S+)/ready", mark)
+        found = self.wait_for(r"Tình trạng\s+(http://\S+)/ready", self.mark)
         self.base = found[1]
 
     def _read(self) -> None:

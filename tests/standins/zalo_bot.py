@@ -115,7 +115,7 @@ class ZaloBotStandIn:
 
     def said(self, text: str | None, sender: str = "u77", **more: Any) -> dict[str, Any]:
         """A fresh update."""
-        return update(text, sender, f"z{next(self._numbers)}", **more)
+        return update(text, sender, **{"message_id": f"z{next(self._numbers)}", **more})
 
     def deliver(self, base: str, body: Any, *, secret: str | None = None, tries: int = 5) -> list[int]:
         """Calls the web hook as the platform does, again and again until it is answered with 200.
