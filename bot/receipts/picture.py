@@ -14,7 +14,8 @@ from enum import StrEnum
 from PIL import Image, ImageOps
 
 MAX_BYTES = 8 * 1024 * 1024
-MAX_PIXELS = 40_000_000  # width × height
+MAX_PIXELS = 40_000_000  # width × height of a JPEG, which is decoded at a fraction of them
+MAX_PIXELS_DECODED = 16_000_000  # of a PNG or WEBP, which must be decoded whole: 64 MB with transparency
 # Scans of a progressive JPEG, each of which libjpeg goes through for all pixels: phones and programs write about ten,
 # twice that with a preview; a file of thousands of empty ones would take minutes.
 MAX_SCANS = 64
@@ -47,13 +48,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L")
-
-
 def within(image: Image.Image, side: int) -> Image.Image:
     """The image, reduced where its longer side is above ``side`` pixels."""
     if max(image.size) <= side:
@@ -63,17 +57,28 @@ def within(image: Image.Image, side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
+def _grey(image: Image.Image) -> Image.Image:
+    """In grey, on white where it is transparent, its longer side below twice :data:`WORKING_SIDE`."""
+    if not image.has_transparency_data:
+        return within(image.convert("L"), 2 * WORKING_SIDE - 1)
+    image = within(image.convert("RGBA"), 2 * WORKING_SIDE - 1)
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L")
+
+
 def _refused(image: Image.Image, data: bytes) -> Problem | None:
     """What the header of a file says against decoding it."""
-    if image.width * image.height > MAX_PIXELS:
+    whole = image.format in {"PNG", "WEBP"}
+    if image.width * image.height > (MAX_PIXELS_DECODED if whole else MAX_PIXELS):
         return Problem.TOO_LARGE
-    if image.format in {"PNG", "WEBP"}:
+    if whole:
         # Not asked of a JPEG: phones write one with a second picture in it (MPO), and the first is the photo.
         if getattr(image, "is_animated", False):
             return Problem.ANIMATED
     elif data.count(b"\xff\xda") > MAX_SCANS:
         return Problem.DAMAGED
-    return Problem.UNREADABLE if min(image.size) < MIN_SIDE else None
+    # The shorter side of a long strip must be wide enough at the working size too.
+    narrow = min(image.size) < MIN_SIDE * max(1.0, max(image.size) / WORKING_SIDE)
+    return Problem.UNREADABLE if narrow else None
 
 
 def _decoded(image: Image.Image) -> Image.Image | Problem:
@@ -101,8 +106,4 @@ def grey_picture(data: bytes) -> Image.Image | Problem:
         return Problem.TOO_LARGE
     except _BROKEN:
         return Problem.DAMAGED if _BEGINNING.match(data) else Problem.NOT_AN_IMAGE
-    picture = _refused(image, data) or _decoded(image)
-    if isinstance(picture, Problem):
-        return picture
-    picture = within(picture, 2 * WORKING_SIDE - 1)
-    return picture if min(picture.size) >= MIN_SIDE else Problem.UNREADABLE
+    return _refused(image, data) or _decoded(image)

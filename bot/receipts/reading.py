@@ -22,6 +22,7 @@ from bot.receipts.picture import WORKING_SIDE, Problem, grey_picture, within
 _QR = BarcodeFormats([BarcodeFormat.QRCode])
 _LINEAR = BarcodeFormats([BarcodeFormat.Code128])
 _BOTH = BarcodeFormats([BarcodeFormat.Code128, BarcodeFormat.QRCode])
+MAX_CODES = 10  # of one photo; more is no photo of receipts
 AGREEING = 2  # readings of a Code 128, more than of anything else
 # How upright bars are treated: rows averaged, width, radius and gain of the sharpening. Chosen out of 90 ways on 260
 # drawn photos, dark or blurred: two of these readings agree on 241, two of all 90 on 243. No two are alike, lest
@@ -43,7 +44,8 @@ class Reading:
     """What was read off a photo.
 
     Attributes:
-        codes: dossier codes in canonical form, each once, from top to bottom and left to right.
+        codes: dossier codes in canonical form, each once, from top to bottom and left to right; at most
+            :data:`MAX_CODES`.
         problem: why there are none; None where there are.
     """
 
@@ -145,19 +147,22 @@ def _softened(image: Image.Image) -> Iterator[_Barcode]:
     return _whole(ImageOps.autocontrast(image.filter(ImageFilter.BoxBlur(1)), cutoff=1))
 
 
-def _doubled(image: Image.Image) -> Iterator[_Barcode]:
-    return _whole(image.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC))
+def _enlarged(image: Image.Image) -> Image.Image:
+    return image.resize((image.width * 3 // 2, image.height * 3 // 2), Image.Resampling.BICUBIC)
+
+
+def _larger(image: Image.Image) -> Iterator[_Barcode]:
+    return _whole(_enlarged(image))
 
 
 def _turned(image: Image.Image) -> Iterator[_Barcode]:
-    """Sharpened, doubled and turned by 20°: a blurred QR code whose modules lie badly on the pixels."""
-    sharp = image.filter(ImageFilter.UnsharpMask(2, 200, 0))
-    double = sharp.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC)
-    return _whole(double.rotate(20, Image.Resampling.BILINEAR, fillcolor=200))
+    """Sharpened, enlarged and turned by 20°: a blurred QR code whose modules lie badly on the pixels."""
+    sharp = _enlarged(image.filter(ImageFilter.UnsharpMask(2, 200, 0)))
+    return _whole(sharp.rotate(20, Image.Resampling.BILINEAR, fillcolor=200))
 
 
 _LAST_ATTEMPTS: tuple[Callable[[Image.Image], Iterator[_Barcode]], ...] = (
-    _by_one_threshold, _softened, _doubled, _turned,
+    _by_one_threshold, _softened, _larger, _turned,
 )  # fmt: skip
 
 
@@ -181,5 +186,5 @@ def read_receipt(data: bytes) -> Reading:
         if not seen.places:
             seen.add(attempt(small))
     if seen.places:
-        return Reading(tuple(sorted(seen.places, key=seen.places.__getitem__)))
+        return Reading(tuple(sorted(seen.places, key=seen.places.__getitem__))[:MAX_CODES])
     return Reading(problem=Problem.OTHER_CODE if seen.others else Problem.UNREADABLE)

@@ -53,11 +53,11 @@ def outcomes(seed: int, part: int | None = None) -> Iterator[Outcome]:
 def table(results: Iterable[Outcome]) -> str:
     """Read and wrong by symbology and distortion; a photo with two distortions counts under both."""
     results = list(results)
-    lines = [f"{'':24}{'photos':>8}{'read':>8}{'':>8}{'wrong':>8}"]
+    lines = [f"{'':28}{'photos':>8}{'read':>8}{'':>8}{'wrong':>8}"]
 
     def row(name: str, some: list[Outcome]) -> None:
         right, wrong = sum(one.right for one in some), sum(one.wrong for one in some)
-        lines.append(f"{name:24}{len(some):8}{right:8}{right / max(1, len(some)):8.1%}{wrong:8}")
+        lines.append(f"{name:28}{len(some):8}{right:8}{right / max(1, len(some)):8.1%}{wrong:8}")
 
     for symbology in SYMBOLOGIES:
         of_kind = [one for one in results if one.symbology == symbology]

@@ -129,6 +129,15 @@ def test_all_codes_of_one_photo_are_told_from_top_to_bottom_and_left_to_right() 
     assert read_receipt(page((symbols[3],), (symbols[1], symbols[0]))).codes == (codes[3], codes[1], codes[0])
 
 
+def test_of_a_picture_full_of_codes_ten_are_told() -> None:
+    rng = dice(13)
+    sheet = Image.new("L", (1200, 1200), 255)
+    codes = [dossier_code(rng) for _ in range(16)]
+    for number, code in enumerate(codes):
+        sheet.paste(flat(qr(code), 5), (number % 4 * 300, number // 4 * 300))
+    assert read_receipt(saved(sheet)).codes == tuple(codes[:10])
+
+
 def test_a_code_that_stands_on_the_receipt_twice_is_told_once() -> None:
     assert read_receipt(page((flat(qr(CODE), 6),), (flat(code128(CODE), 2),))).codes == (CODE,)
 
