@@ -8,6 +8,8 @@ from fastapi import HTTPException
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot.texts import phrases
+
 MAX_BODY = 64 * 1024
 # A Telegram message that answers a message, both full of marked addresses, is larger; refused it would come for ever.
 MAX_HOOK_BODY = 1024 * 1024
@@ -78,6 +80,7 @@ class Guard:
 
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > most:
-            await PlainTextResponse("Yêu cầu quá lớn.", 413)(scope, receive, with_headers)
+            told = phrases("channels")["web"]["too_large" if scope["path"] in self._bodies else "too_long"]
+            await PlainTextResponse(told, 413)(scope, receive, with_headers)
             return
         await self.app(scope, limited, with_headers)

@@ -142,7 +142,8 @@ def test_too_large(office: TestClient, sqlite_database: Database, seen: list[byt
         yield bytes(size % 2**20)
 
     kind = {"content-type": "image/jpeg"}
-    assert office.post("/chat/photo", content=bytes(size), headers=kind).status_code == 413
+    refused = office.post("/chat/photo", content=bytes(size), headers=kind)
+    assert (refused.status_code, "8 MB" in refused.text) == (413, True)
     assert office.post("/chat/photo", content=in_pieces(), headers=kind).status_code == 413
     assert office.post("/chat/photo", files={"photo": ("a.jpg", bytes(size), "image/jpeg")}).status_code == 413
     # Only photos may be large.
@@ -152,26 +153,18 @@ def test_too_large(office: TestClient, sqlite_database: Database, seen: list[byt
         assert session.exec(select(Outbox)).all() == []
 
 
-def test_no_more_uploads_at_once_than_fit(
-    sqlite_database: Database, settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(photo, "AT_ONCE", 0)
-    app = create_app(settings, sqlite_database, Service(settings, sqlite_database, talk))
-    with TestClient(app) as client:
-        answer = client.post("/chat/photo", content=PICTURE, headers=JSON | {"content-type": "image/jpeg"})
+@pytest.mark.parametrize("most", ["AT_ONCE", "OF_ONE_NETWORK"])
+def test_no_more_uploads_at_once_than_fit(office: TestClient, monkeypatch: pytest.MonkeyPatch, most: str) -> None:
+    monkeypatch.setattr(photo, most, 0)
+    answer = office.post("/chat/photo", content=PICTURE, headers=JSON | {"content-type": "image/jpeg"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
-def test_a_place_is_free_again_after_each_upload(
-    sqlite_database: Database, settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_place_is_free_again_after_each_upload(office: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo, "AT_ONCE", 1)
-    app = create_app(settings, sqlite_database, Service(settings, sqlite_database, talk))
-    with TestClient(app) as client:
-        client.get("/")
-        assert _send(client, b"", "image/png")[0] == 422
-        assert _send(client, PICTURE)[0] == 200
-        assert _send(client, PICTURE)[0] == 200
+    assert _send(office, b"", "image/png")[0] == 422
+    assert _send(office, PICTURE)[0] == 200
+    assert _send(office, PICTURE)[0] == 200
 
 
 def test_six_a_minute(office: TestClient) -> None:

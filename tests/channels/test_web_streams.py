@@ -20,7 +20,10 @@ from bot.storage.database import Database
 
 
 @pytest.fixture
-def office(settings: Settings, sqlite_database: Database, talk: Talk) -> Iterator[Running]:
+def office(
+    settings: Settings, sqlite_database: Database, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    monkeypatch.setattr(background, "SWEEP_SECONDS", 0.1)
     with serving(settings, sqlite_database, talk) as running:
         yield running
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import HTTPException, Request
+from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,7 @@ from bot.receipts import Reading, read_receipt
 MAX_PHOTO = 8 * 1024 * 1024
 MAX_PHOTO_BODY = MAX_PHOTO + 64 * 1024  # with what a form puts around it
 AT_ONCE = 8  # uploads of one process; each is held in memory
+OF_ONE_NETWORK = 4  # of these: slow uploads from one place must not keep everyone else out
 READ_AT_ONCE = 2
 SECONDS = 90  # for one upload
 
@@ -40,20 +42,24 @@ class Photos:
     """Takes uploads and reads the codes off them."""
 
     def __init__(self) -> None:
-        self._places = AT_ONCE
+        self._uploads: Counter[str | None] = Counter()
         self._readers = CapacityLimiter(READ_AT_ONCE)
 
-    async def read(self, request: Request) -> Reading:
+    async def read(self, request: Request, network: str | None) -> Reading:
         """The codes on the photo in a request: its whole body (image/*), or the field "photo" of a form.
+
+        Args:
+            request: whose body was not read yet.
+            network: where it comes from.
 
         Raises:
             BusyError: too many uploads at the moment.
-            UnreadableRequestError: no photo in it, or it did not come in time.
-            HTTPException: 413, the body is larger than allowed.
+            UnreadableRequestError: no photo in it, it is too large, or it did not come in time.
+            HTTPException: 413, the body is larger than the server takes at all.
         """
-        if not self._places:
+        if self._uploads.total() >= AT_ONCE or self._uploads[network] >= OF_ONE_NETWORK:
             raise BusyError
-        self._places -= 1
+        self._uploads[network] += 1
         try:
             async with asyncio.timeout(SECONDS):
                 data = await _photo_of(request)
@@ -63,7 +69,8 @@ class Photos:
         except ClientDisconnect:
             raise UnreadableRequestError(400) from None  # nobody reads the answer
         finally:
-            self._places += 1
+            self._uploads[network] -= 1
+            self._uploads += Counter()  # forgets who has none left
 
 
 async def _photo_of(request: Request) -> bytes:
@@ -77,7 +84,7 @@ async def _photo_of(request: Request) -> bytes:
     if not data:
         raise UnreadableRequestError(422)
     if len(data) > MAX_PHOTO:
-        raise HTTPException(413)
+        raise UnreadableRequestError(413)
     return data
 
 

@@ -90,11 +90,12 @@ class Chat:
         if refused is not None:
             return refused
         try:
-            reading = await self._photos.read(request)
+            reading = await self._photos.read(request, network_of(request))
         except UploadsBusyError:
             return await self._problem(request, 503, _T["busy"], wait=_BUSY_SECONDS)
         except UnreadableRequestError as error:
-            return await self._problem(request, error.status, _T["no_photo"])
+            told = _T["too_large"] if error.status == 413 else _T["no_photo"]
+            return await self._problem(request, error.status, told)
         visitor = self.door.visitor(request) or new_visitor()
         incoming = self._incoming(
             request, visitor, own_id, "\n".join(reading.codes), kind="photo", problem=reading.problem
