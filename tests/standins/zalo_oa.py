@@ -124,6 +124,11 @@ class ZaloStandIn:
         with self.changed:
             return self.changed.wait_for(lambda: len(self.sent) >= count, seconds)
 
+    def to(self, user: str) -> list[dict[str, Any]]:
+        """What one citizen got."""
+        with self.changed:
+            return [one for one in self.sent if one["user"] == user]
+
     def wait_until(self, condition: Callable[[], bool], seconds: float = 60) -> bool:
         """Waits until a condition on what is kept here holds; looked at after each call."""
         with self.changed:
