@@ -6,6 +6,7 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -70,6 +71,14 @@ class Settings(BaseSettings):
     notice_delay_minutes: float = Field(3, ge=0, le=1440, validation_alias="MOTCUA_NOTICE_DELAY_MINUTES")
     notice_from_hour: int = Field(7, ge=0, le=23, validation_alias="MOTCUA_NOTICE_FROM_HOUR")
     notice_to_hour: int = Field(21, ge=1, le=24, validation_alias="MOTCUA_NOTICE_TO_HOUR")
+    notice_basis: str = Field("", max_length=200, validation_alias="MOTCUA_NOTICE_BASIS")
+    notices_per_recipient_day: int = Field(5, ge=1, validation_alias="MOTCUA_NOTICES_PER_RECIPIENT_DAY")
+    sms_per_second: float = Field(10, gt=0, le=1000, validation_alias="MOTCUA_SMS_PER_SECOND")
+    sms_segments_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_SEGMENTS_PER_DAY")
+    sms_dong_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_DAY")
+    sms_dong_per_segment: float = Field(520, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_SEGMENT")
+    handset_receipts: str = Field("", validation_alias="MOTCUA_HANDSET_RECEIPTS")
+    zalo_templates: str = Field("", validation_alias="ZALO_TEMPLATES")
     sms_gateway: SmsGateway = Field(SmsGateway.AUTO, validation_alias="MOTCUA_SMS_GATEWAY")
     twilio_account_sid: str | None = Field(None, pattern="^AC[0-9a-zA-Z]{32}$", validation_alias="TWILIO_ACCOUNT_SID")
     twilio_auth_token: SecretStr | None = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
@@ -126,6 +135,12 @@ class Settings(BaseSettings):
                 "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
                 "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
             )
+        try:
+            ids = self.zalo_template_ids
+        except ValueError:
+            ids = None
+        if not isinstance(ids, dict) or not all(isinstance(one, str) and one for one in ids.values()):
+            raise ValueError('ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}')
         zalo = (self.zalo_app_id, self.zalo_app_secret, self.zalo_oa_secret)
         if any(zalo) and not all(zalo):
             raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")
@@ -135,6 +150,16 @@ class Settings(BaseSettings):
     def has_zalo_oa(self) -> bool:
         """Whether a Zalo Official Account is set up."""
         return self.zalo_app_id is not None
+
+    @property
+    def receipts_from(self) -> frozenset[str]:
+        """The gateways whose "delivered" the office has found to come from handsets."""
+        return frozenset(name.strip() for name in self.handset_receipts.split(",") if name.strip())
+
+    @property
+    def zalo_template_ids(self) -> dict[str, str]:
+        """Event → id of its registered Zalo template; empty where none is set."""
+        return json.loads(self.zalo_templates) if self.zalo_templates else {}
 
     @property
     def has_twilio(self) -> bool:

@@ -24,7 +24,8 @@ from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
-from bot.notices import policy
+from bot.notices import policy, routes
+from bot.notices.reminders import remind
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import queue
@@ -68,6 +69,7 @@ class Background:
             self._spawn(f"inbox {number}", self._inbox)
         self._spawn("sweep", self._sweep)
         self._spawn("notices", self._notices)
+        self._spawn("reminders", self._reminders)
         self._spawn("retention", self._retention)
         for channel in self.channels.values():
             self._spawn(f"start {channel.name}", self._starting(channel))
@@ -140,10 +142,26 @@ class Background:
         await asyncio.sleep(SWEEP_SECONDS)
 
     async def _notices(self) -> None:
+        from bot.notices.gateways import Gateways  # noqa: PLC0415
         from bot.notices.sending import run_pass  # noqa: PLC0415
 
-        await run_in_threadpool(run_pass, self.database, self.settings, owner=self.owner, now=self.clock())
-        await self._bell("sms")
+        gateways = Gateways(self.settings)
+        try:
+            while True:
+                await run_pass(
+                    self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways
+                )
+                await self._bell("sms")
+        finally:
+            await gateways.close()
+
+    async def _reminders(self) -> None:
+        def put() -> None:
+            with self.database.write() as session:
+                remind(session, self.settings, self.clock())
+
+        await run_in_threadpool(put)
+        await asyncio.sleep(PRUNE_SECONDS)
 
     async def _retention(self) -> None:
         def forget() -> bool:
@@ -231,7 +249,8 @@ class Background:
                 case "uncertain":
                     queue.mark_uncertain(session, outbox_id, owner, now, told)
                 case _:
-                    queue.mark_failed(session, outbox_id, owner, now, told)
+                    if queue.mark_failed(session, outbox_id, owner, now, told):
+                        routes.fall_back(session, session.get_one(Outbox, outbox_id), self.settings, now)
             if error.kind == "blocked":
                 who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
                 conversation = session.exec(select(Conversation).where(*who)).first()
@@ -244,3 +263,4 @@ class Background:
                 for other in session.exec(waiting):
                     other.state, other.error = "failed", told[:500]
                     session.add(other)
+                    routes.fall_back(session, other, self.settings, now)
