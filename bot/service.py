@@ -35,7 +35,7 @@ from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Preference, Turn
+from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Turn
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")

@@ -140,7 +140,9 @@ class Settings(BaseSettings):
         except ValueError:
             ids = None
         if not isinstance(ids, dict) or not all(isinstance(one, str) and one for one in ids.values()):
-            raise ValueError('ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}')
+            raise ValueError(
+                'ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}'
+            )
         zalo = (self.zalo_app_id, self.zalo_app_secret, self.zalo_oa_secret)
         if any(zalo) and not all(zalo):
             raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")

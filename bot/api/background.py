@@ -142,15 +142,13 @@ class Background:
         await asyncio.sleep(SWEEP_SECONDS)
 
     async def _notices(self) -> None:
-        from bot.notices.gateways import Gateways  # noqa: PLC0415
+        from bot.notices.gateways.pool import Gateways  # noqa: PLC0415
         from bot.notices.sending import run_pass  # noqa: PLC0415
 
         gateways = Gateways(self.settings)
         try:
             while True:
-                await run_pass(
-                    self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways
-                )
+                await run_pass(self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways)
                 await self._bell("sms")
         finally:
             await gateways.close()

@@ -46,7 +46,6 @@ class DossierBody(BaseModel):
         description="Mã lần thay đổi của phần mềm nguồn; gửi lại cùng mã không gây tin báo lần hai",
     )
 
-
     changed_at: str | None = Field(
         None, description="Lúc vào trạng thái này theo phần mềm nguồn; tin cũ đến muộn không kéo hồ sơ lùi lại"
     )
@@ -150,7 +149,12 @@ def router(settings: Settings, database: Database, clock: Clock) -> APIRouter:
         def put_in() -> registry.Change:
             with database.write() as session:
                 return registry.upsert(
-                    session, record, source="api", settings=settings, now=clock(), change_id=body.change_id,
+                    session,
+                    record,
+                    source="api",
+                    settings=settings,
+                    now=clock(),
+                    change_id=body.change_id,
                     changed_at=changed_at,
                 )
 

@@ -78,9 +78,7 @@ class Province(Strict):
 class Notify(Strict):
     """Which events the office tells citizens of; results, papers, fees, refusals and stops by default."""
 
-    off: tuple[
-        Literal["result_ready", "papers_wanted", "payment_due", "not_accepted", "stopped", "overdue"], ...
-    ] = ()
+    off: tuple[Literal["result_ready", "papers_wanted", "payment_due", "not_accepted", "stopped", "overdue"], ...] = ()
     reminder_after: Annotated[int, Field(ge=1, le=90)] | None = None  # working days a result lies at the counter
     survey: bool = False  # asks how it was, after the return
 

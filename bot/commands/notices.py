@@ -23,7 +23,7 @@ from bot.console.accounts import audit
 from bot.errors import BadInputError
 from bot.logs import configure_logging, mask
 from bot.notices import control
-from bot.notices.gateways import Gateways
+from bot.notices.gateways.pool import Gateways
 from bot.notices.gsm7 import segments
 from bot.notices.policy import KIND
 from bot.notices.reminders import remind
@@ -158,7 +158,11 @@ def _status(_args: argparse.Namespace) -> int:
             spend = session.get(Spend, (local(now).date(), channel)) or Spend(day=local(now).date(), channel=channel)
             print(
                 texts["state_line"].format(
-                    channel=channel, state=state, messages=spend.messages, segments=spend.segments, dong=round(spend.dong)
+                    channel=channel,
+                    state=state,
+                    messages=spend.messages,
+                    segments=spend.segments,
+                    dong=round(spend.dong),
                 )
             )
     return 0
@@ -193,7 +197,11 @@ def _preview(args: argparse.Namespace) -> int:
             size = segments(text)
             print(
                 phrases("notices")["preview_line"].format(
-                    name=name, channel=channel, segments=size.count if channel == "sms" else "–", units=size.units, text=text
+                    name=name,
+                    channel=channel,
+                    segments=size.count if channel == "sms" else "–",
+                    units=size.units,
+                    text=text,
                 )
             )
     return 0

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Gauge
-from sqlmodel import Session, select
+from sqlmodel import Session, func, select
 
 from bot.clock import local
 from bot.notices.gsm7 import segments
@@ -21,9 +21,7 @@ _OVER = Gauge("motcua_notice_budget_used", "Share of the daily budget that is sp
 _warned: set[tuple[str, str]] = set()
 
 
-def pause(
-    session: Session, channel: str, by: str, reason: str, now: datetime, until: datetime | None = None
-) -> None:
+def pause(session: Session, channel: str, by: str, reason: str, now: datetime, until: datetime | None = None) -> None:
     """Stops the notices of a channel; what is being sent is finished. ``until`` None: until ``resume``."""
     held = session.get(GatewayPause, channel)
     if held is not None and held.until is None and by == SYSTEM:
@@ -74,14 +72,18 @@ def within_budget(session: Session, channel: str, settings: Settings, now: datet
     if channel != "sms" or not (settings.sms_segments_per_day or settings.sms_dong_per_day):
         return True
     day = local(now).date()
-    spend = session.get(Spend, (day, channel))
-    if spend is None:
-        return True
+    spend = session.get(Spend, (day, channel)) or Spend(day=day, channel=channel)
+    # What other workers are sending at this moment will be spent too: a notice is one segment.
+    sending = session.exec(
+        select(func.count())
+        .select_from(Outbox)
+        .where(Outbox.state == "sending", Outbox.kind == "notice", Outbox.channel == channel, Outbox.demo == False)  # noqa: E712
+    ).one()
     shares = [
-        used / most
-        for used, most in (
-            (spend.segments, settings.sms_segments_per_day),
-            (spend.dong, settings.sms_dong_per_day),
+        (used + sending * each) / most
+        for used, each, most in (
+            (spend.segments, 1, settings.sms_segments_per_day),
+            (spend.dong, settings.sms_dong_per_segment, settings.sms_dong_per_day),
         )
         if most
     ]

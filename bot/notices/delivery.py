@@ -13,7 +13,9 @@ from sqlmodel import Session, col, select
 
 from bot.storage.tables import Outbox
 
-_REPORTS = Counter("motcua_delivery_reports_total", "Delivery reports by gateway and what they told", ["gateway", "news"])
+_REPORTS = Counter(
+    "motcua_delivery_reports_total", "Delivery reports by gateway and what they told", ["gateway", "news"]
+)
 # Reports only move forward along this order; the last ones are final.
 _ORDER = {
     "accepted": 0,
@@ -92,7 +94,9 @@ def settle(
     handsets: frozenset[str] = HANDSETS,
 ) -> None:
     """Marks a row as taken by the gateway under ``provider_id``, where it is in ``status`` now."""
-    row.state = "delivered" if status in _ARRIVED and row.gateway in handsets else "failed" if status in _LOST else "sent"
+    row.state = (
+        "delivered" if status in _ARRIVED and row.gateway in handsets else "failed" if status in _LOST else "sent"
+    )
     row.provider_id, row.provider_status = provider_id, status
     row.sent_at = row.sent_at or now
     if row.state == "delivered":

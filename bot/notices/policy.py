@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlmodel import Session, col, func, select
 
 from bot.catalog.loading import CatalogError
@@ -138,7 +138,8 @@ def _first_allowed(session: Session, row: Outbox, settings: Settings, now: datet
             Outbox.channel == row.channel,
             Outbox.recipient == row.recipient,
             Outbox.kind == KIND,
-            col(Outbox.sent_at) >= midnight,
+            Outbox.id != row.id,
+            or_(col(Outbox.sent_at) >= midnight, Outbox.state == "sending"),
         )
     ).one()
     return sending_time(midnight + timedelta(days=1), settings) if today >= settings.notices_per_recipient_day else now

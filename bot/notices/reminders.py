@@ -27,7 +27,7 @@ def remind(session: Session, settings: Settings, now: datetime) -> int:
         return 0
     calendar = Calendar.of(office.days_off, office.working_days)
     # So many working days never fit into fewer days of the calendar: what is newer needs no look.
-    latest = now - timedelta(days=office.notify.reminder_after)
+    latest = now - timedelta(days=office.notify.reminder_after - 1)
     lying = session.exec(
         select(Dossier, StatusChange)
         .join(StatusChange, col(StatusChange.dossier_code) == Dossier.code)

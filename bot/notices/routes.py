@@ -15,7 +15,7 @@ from bot.notices import consent
 from bot.notices.templates import render
 from bot.settings import Settings
 from bot.storage import queue
-from bot.storage.tables import Access, Conversation, Dossier, Outbox, Preference
+from bot.storage.tables import Conversation, Dossier, Outbox, Preference
 from bot.texts import phrases
 
 SMS = "sms"
@@ -42,10 +42,10 @@ def routes(session: Session, dossier: Dossier, event: str, settings: Settings) -
     chats = _chats(session, dossier)
     phone = dossier.phone if consent.may_sms(session, dossier, settings) else None
     by_phone = tuple(Step(channel, phone) for channel in (*((BY_PHONE,) if templated else ()), SMS)) if phone else ()
-    found = []
+    found: list[tuple[Step, ...]] = []
     merged = False
     for step in chats:
-        steps = (step,)
+        steps: tuple[Step, ...] = (step,)
         if step.channel == ZALO and templated:
             steps += (Step(BY_USER, step.recipient),)
         if by_phone and not merged and not consent.chose_sms(session, dossier):
@@ -139,6 +139,3 @@ def fall_back(session: Session, row: Outbox, settings: Settings, now: datetime) 
         priority=row.priority, not_before=sending_time(now, settings), expires_at=row.expires_at, created_at=now,
     )  # fmt: skip
     return put(session, tuple(route), dossier, like, str(row.body["template"]), dict(row.body["fields"]))
-
-
-__all__ = ["Access", "Step", "dedupe_key", "fall_back", "put", "routes"]

@@ -21,8 +21,8 @@ from sqlmodel import Session, col, select
 
 from bot.notices import control, policy, routes
 from bot.notices.delivery import settle
-from bot.notices.gateways import Gateways
 from bot.notices.gateways.base import Gateway, Parcel, PermanentError, Sent, TemporaryError, UncertainError
+from bot.notices.gateways.pool import Gateways
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
@@ -326,7 +326,9 @@ def resolve_by_staff(session: Session, outbox_id: int, verdict: str, settings: S
     Returns:
         False where the row is not uncertain any more.
     """
-    row = session.exec(select(Outbox).where(Outbox.id == outbox_id, Outbox.state == "uncertain").with_for_update()).first()
+    row = session.exec(
+        select(Outbox).where(Outbox.id == outbox_id, Outbox.state == "uncertain").with_for_update()
+    ).first()
     if row is None:
         return False
     row.lease_owner = row.lease_until = None

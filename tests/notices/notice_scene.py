@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -57,7 +58,7 @@ class Office:
 
     def run(self) -> int:
         """One pass of ``motcua notices run``."""
-        return sending.run_pass(self.database, self.settings, owner="test", now=self.now)
+        return asyncio.run(sending.run_pass(self.database, self.settings, owner="test", now=self.now))
 
     def rows(self) -> list[Outbox]:
         with self.database.read() as session:

@@ -1,4 +1,4 @@
-"""Ways out for SMS: Twilio, the phone simulator."""
+"""Ways out for notices."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from bot.notices.gateways.simulator import Simulator
 from bot.settings import Settings
 
 
-def gateway_for(settings: Settings, *, demo: bool) -> Gateway:
-    """The gateway a message goes through; the one place that keeps demo messages off real ones."""
-    if demo or not settings.uses_twilio:
-        return Simulator()
-    from bot.notices.gateways.twilio import Twilio  # noqa: PLC0415 - loaded only where it is used
+def gateway_name(settings: Settings, channel: str, *, demo: bool) -> str:
+    """The name of the gateway that ``gateway_for`` would open."""
+    return "simulator" if demo or not settings.uses_twilio else "twilio"
 
-    return Twilio(settings)
+
+def gateway_for(settings: Settings, channel: str, *, demo: bool) -> Gateway:
+    """The gateway a message goes through; the one place that keeps demo messages off real ones."""
+    return Simulator()
