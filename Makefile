@@ -35,6 +35,7 @@ check: .venv/.developing
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports -q 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/motcua catalog check
+	@$(BIN)/motcua notices check
 
 format: .venv/.developing
 	@$(BIN)/ruff check -q --fix . || true
@@ -54,6 +55,7 @@ lock:
 		pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
 
 soak: .venv/.developing
+	@MOTCUA_SOAK_KILLS=50 $(BIN)/pytest -n 2 tests/notices/test_exactly_once.py
 	@for i in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -n 2 tests/storage/test_crash.py tests/notices/test_sending.py tests/notices/test_notices_command.py || exit 1; done
 
 rasa rasa-test:

@@ -50,7 +50,7 @@ def on_status_change(
         phone, no consent, an opt-out, or the notice of this occurrence is there already.
     """
     event = EVENTS.get(change.after)
-    if event is None or not _switched_on(event, settings):
+    if event is None or not switched_on(event, settings):
         return None
     if event == "survey" and change.before is None:
         return None  # an old dossier loaded late, not a return that just happened
@@ -139,7 +139,7 @@ def _first_allowed(session: Session, row: Outbox, settings: Settings, now: datet
             Outbox.recipient == row.recipient,
             Outbox.kind == KIND,
             Outbox.id != row.id,
-            or_(col(Outbox.sent_at) >= midnight, Outbox.state == "sending"),
+            or_(col(Outbox.sent_at) >= midnight, col(Outbox.state) == "sending"),
         )
     ).one()
     return sending_time(midnight + timedelta(days=1), settings) if today >= settings.notices_per_recipient_day else now
@@ -208,7 +208,8 @@ def office_name(dossier: Dossier, settings: Settings) -> str:
     return dossier.office or (configured.short_name if configured else str(phrases("notices")["office"]))
 
 
-def _switched_on(event: str, settings: Settings) -> bool:
+def switched_on(event: str, settings: Settings) -> bool:
+    """Whether the office tells of an event."""
     office = configured_office(settings.catalog, settings.office)
     if event == "survey":
         return office is not None and office.notify.survey
