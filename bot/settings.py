@@ -29,11 +29,12 @@ class Engine(StrEnum):
 
 
 class SmsGateway(StrEnum):
-    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else the phone simulator."""
+    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else eSMS where ESMS_* is, else the phone simulator."""
 
     AUTO = "auto"
     SIMULATOR = "simulator"
     TWILIO = "twilio"
+    ESMS = "esms"
 
 
 def _http_base(value: str) -> str:
@@ -87,6 +88,12 @@ class Settings(BaseSettings):
         None, pattern="^MG[0-9a-zA-Z]{32}$", validation_alias="TWILIO_MESSAGING_SERVICE_SID"
     )
     twilio_base_url: Url | None = Field(None, validation_alias="TWILIO_BASE_URL")
+    esms_api_key: SecretStr | None = Field(None, validation_alias="ESMS_API_KEY")
+    esms_secret_key: SecretStr | None = Field(None, validation_alias="ESMS_SECRET_KEY")
+    esms_brandname: str | None = Field(None, min_length=1, max_length=20, validation_alias="ESMS_BRANDNAME")
+    esms_base_url: Url = Field("https://rest.esms.vn", validation_alias="ESMS_BASE_URL")
+    esms_sandbox: bool = Field(default=False, validation_alias="ESMS_SANDBOX")
+    sms_inbound_secret: SecretStr | None = Field(None, min_length=32, validation_alias="SMS_INBOUND_SECRET")
     telegram_token: SecretStr | None = Field(None, validation_alias="TELEGRAM_TOKEN")
     telegram_base_url: Url = Field("https://api.telegram.org", validation_alias="TELEGRAM_BASE_URL")
     telegram_webhook_secret: SecretStr | None = Field(
@@ -98,6 +105,8 @@ class Settings(BaseSettings):
     zalo_oa_secret: SecretStr | None = Field(None, validation_alias="ZALO_OA_SECRET")  # signs web hooks
     zalo_oauth_base_url: Url = Field("https://oauth.zaloapp.com", validation_alias="ZALO_OAUTH_BASE_URL")
     zalo_base_url: Url = Field("https://openapi.zalo.me", validation_alias="ZALO_BASE_URL")
+    zalo_business_base_url: Url = Field("https://business.openapi.zalo.me", validation_alias="ZALO_BUSINESS_BASE_URL")
+    zalo_templates: str = Field("", validation_alias="ZALO_TEMPLATES")
     zalo_photo_hosts: str = Field("", validation_alias="ZALO_PHOTO_HOSTS")
     zalo_site_verification: str | None = Field(
         None, pattern=r"^[\w-]{8,200}$", validation_alias="ZALO_SITE_VERIFICATION"
@@ -135,6 +144,9 @@ class Settings(BaseSettings):
                 "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
                 "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
             )
+        wants_esms = self.sms_gateway is SmsGateway.ESMS
+        if (wants_esms or self.esms_api_key or self.esms_secret_key) and not self.has_esms:
+            raise ValueError("ESMS_*: cần đủ ESMS_API_KEY, ESMS_SECRET_KEY và ESMS_BRANDNAME")
         try:
             ids = self.zalo_template_ids
         except ValueError:
@@ -170,9 +182,27 @@ class Settings(BaseSettings):
         return bool(self.twilio_account_sid and self.twilio_auth_token and sender)
 
     @property
+    def has_esms(self) -> bool:
+        """Whether everything eSMS needs is set."""
+        return bool(self.esms_api_key and self.esms_secret_key and self.esms_brandname)
+
+    @property
+    def sms_goes_through(self) -> SmsGateway:
+        """The gateway of real SMS: SIMULATOR, TWILIO or ESMS."""
+        if self.sms_gateway is not SmsGateway.AUTO:
+            return self.sms_gateway
+        return SmsGateway.TWILIO if self.has_twilio else SmsGateway.ESMS if self.has_esms else SmsGateway.SIMULATOR
+
+    @property
     def uses_twilio(self) -> bool:
         """Whether real SMS go out through Twilio."""
-        return self.has_twilio and self.sms_gateway is not SmsGateway.SIMULATOR
+        return self.sms_goes_through is SmsGateway.TWILIO
+
+    @property
+    def zalo_template_ids(self) -> dict[str, str]:
+        """Event → id of its registered Zalo template; empty where none is set."""
+        found: dict[str, str] = json.loads(self.zalo_templates) if self.zalo_templates else {}
+        return found
 
     @property
     def database(self) -> str:

@@ -76,7 +76,7 @@ class Gateway(Protocol):
     name: str
     settle: timedelta  # "not found" counts only so long after the try …
     looks: int  # … and after so many looks, each ``settle`` after the one before
-    found_for: timedelta  # so long after the try the gateway can still tell; later a person must decide
+    found_for: timedelta  # so long after the try, at most, the gateway can still tell (see ``found_until``)
 
     async def send(self, parcel: Parcel) -> Sent:
         """Sends once.
@@ -94,6 +94,13 @@ class Gateway(Protocol):
         Raises:
             TemporaryError: it could not be asked now.
             PermanentError, UncertainError: as for ``send``, where asking means sending.
+        """
+        ...
+
+    def found_until(self, tried: datetime) -> datetime:
+        """Up to when the gateway can tell of a try at this moment; after it ``find`` must not be called.
+
+        Then a person decides: a gateway that has forgotten its idempotency key would send a second time.
         """
         ...
 

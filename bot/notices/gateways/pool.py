@@ -6,6 +6,7 @@ from aiolimiter import AsyncLimiter
 
 from bot.notices.gateways import gateway_for, gateway_name
 from bot.notices.gateways.base import Gateway
+from bot.notices.gateways.zalo_template import TokenSource
 from bot.settings import Settings
 from bot.storage.tables import Outbox
 
@@ -13,8 +14,10 @@ from bot.storage.tables import Outbox
 class Gateways:
     """Hands out the gateway of a channel; lives within one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, token: TokenSource | None = None) -> None:
+        """``token`` gives the Official Account's access token; without it Zalo's templates are refused."""
         self._settings = settings
+        self._token = token
         self._open: dict[tuple[str, bool], Gateway] = {}
         self._pace: dict[str, AsyncLimiter] = {}
 
@@ -27,7 +30,7 @@ class Gateways:
         """The gateway of a channel; demo messages never get a real one."""
         key = (channel, demo)
         if key not in self._open:
-            self._open[key] = gateway_for(self._settings, channel, demo=demo)
+            self._open[key] = gateway_for(self._settings, channel, demo=demo, token=self._token)
         return self._open[key]
 
     async def turn(self, channel: str) -> None:

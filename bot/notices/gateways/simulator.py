@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.notices.gateways.base import Parcel, Sent
 
@@ -22,6 +22,10 @@ class Simulator:
     async def find(self, parcel: Parcel) -> list[Sent]:  # noqa: ARG002 - the port's signature
         """Nothing: what is not stored as sent never reached the screen."""
         return []
+
+    def found_until(self, tried: datetime) -> datetime:
+        """For ever."""
+        return tried + self.found_for
 
     async def close(self) -> None:
         """Nothing to close."""
