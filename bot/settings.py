@@ -79,7 +79,6 @@ class Settings(BaseSettings):
     sms_dong_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_DAY")
     sms_dong_per_segment: float = Field(520, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_SEGMENT")
     handset_receipts: str = Field("", validation_alias="MOTCUA_HANDSET_RECEIPTS")
-    zalo_templates: str = Field("", validation_alias="ZALO_TEMPLATES")
     sms_gateway: SmsGateway = Field(SmsGateway.AUTO, validation_alias="MOTCUA_SMS_GATEWAY")
     twilio_account_sid: str | None = Field(None, pattern="^AC[0-9a-zA-Z]{32}$", validation_alias="TWILIO_ACCOUNT_SID")
     twilio_auth_token: SecretStr | None = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
@@ -169,11 +168,6 @@ class Settings(BaseSettings):
     def receipts_from(self) -> frozenset[str]:
         """The gateways whose "delivered" the office has found to come from handsets."""
         return frozenset(name.strip() for name in self.handset_receipts.split(",") if name.strip())
-
-    @property
-    def zalo_template_ids(self) -> dict[str, str]:
-        """Event → id of its registered Zalo template; empty where none is set."""
-        return json.loads(self.zalo_templates) if self.zalo_templates else {}
 
     @property
     def has_twilio(self) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from bot.notices.sending import send_due
 from bot.notices.gateways.pool import Gateways
+from bot.notices.sending import send_due
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database

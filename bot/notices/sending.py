@@ -273,7 +273,7 @@ async def resolve_uncertain(database: Database, settings: Settings, gateways: Ga
     resolved = 0
     for row in await asyncio.to_thread(unsure):
         gateway = gateways.of(row.channel, demo=row.demo)
-        if gateway.name != row.gateway or now > row.not_before + gateway.found_for:
+        if gateway.name != row.gateway or now > gateway.found_until(row.not_before):
             continue  # another account's message, or too old to ask about: a person's business
         try:
             found = await gateway.find(parcel_of(row, now))
