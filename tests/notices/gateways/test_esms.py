@@ -13,7 +13,8 @@ from standins.esms import API_KEY, BRANDNAME, SECRET_KEY, EsmsStandIn
 
 from bot.clock import local
 from bot.notices.gateways.base import PermanentError, TemporaryError, UncertainError
-from bot.notices.gateways.esms import CODES, Esms, callback_key, is_callback, report_of
+from bot.notices.gateways.esms import CODES, Esms
+from bot.notices.gateways.esms_reports import callback_key, notice_of, report_of
 from bot.settings import Settings
 
 
@@ -35,7 +36,7 @@ async def test_the_wire(esms_settings: Settings, esms: EsmsStandIn) -> None:
     }
     assert sent.status == "accepted"
     assert urlsplit(callback)._replace(query="").geturl() == "https://motcua.example/webhooks/sms/esms/status"
-    assert is_callback(esms_settings, dict(parse_qsl(urlsplit(callback).query))) == PARCEL.notice_id
+    assert notice_of(esms_settings, dict(parse_qsl(urlsplit(callback).query))) == PARCEL.notice_id
 
 
 async def test_without_a_public_address_no_callback_is_asked_for(esms_settings: Settings, esms: EsmsStandIn) -> None:
@@ -186,11 +187,11 @@ async def test_an_unknown_code_is_refused_for_good_and_logged_once(
 
 def test_a_key_opens_the_callback_of_its_own_message_only(esms_settings: Settings) -> None:
     key = callback_key(esms_settings, 7)
-    assert is_callback(esms_settings, {"notice": "7", "key": key}) == 7
+    assert notice_of(esms_settings, {"notice": "7", "key": key}) == 7
     for notice, wrong in (("8", key), ("7", key[:-1]), ("7", ""), ("7", "é"), ("", key), ("-7", key), ("7" * 30, key)):
-        assert is_callback(esms_settings, {"notice": notice, "key": wrong}) is None
+        assert notice_of(esms_settings, {"notice": notice, "key": wrong}) is None
     other = changed(esms_settings, secret_key="another key of thirty-two letters")
-    assert is_callback(other, {"notice": "7", "key": key}) is None
+    assert notice_of(other, {"notice": "7", "key": key}) is None
 
 
 @pytest.mark.parametrize(
