@@ -510,8 +510,8 @@ def answer(office: Office, count: int, sender: str = PHONE) -> None:
         for _ in range(count):
             session.add(
                 Outbox(
-                    kind="reply", channel="sms", recipient=sender, dedupe_key=uuid4().hex, body={"text": "…"}, state="sent",
-                    not_before=office.now, created_at=office.now,
+                    kind="reply", channel="sms", recipient=sender, dedupe_key=uuid4().hex, body={"text": "…"},
+                    state="sent", not_before=office.now, created_at=office.now,
                 )
             )  # fmt: skip
 
