@@ -64,10 +64,10 @@ class EsmsStandIn(StandIn):
         fields = self._fields(handler, body)
         if fields is None:
             return
-        code = self._fault(fields)
-        if code is None and self._taken_before(fields.get("RequestId")):
-            code = 124
-        step = self.next_step() if code is None else code
+        step = self._fault(fields) or self.next_step()
+        repeated = self._taken_before(fields.get("RequestId"))
+        if step == "ok" and repeated:
+            step = 124
         if step == "invalid":
             handler.answer_json(200, {"error": "Invalid request"})
         elif isinstance(step, int):
@@ -78,7 +78,7 @@ class EsmsStandIn(StandIn):
             if step == 146:
                 answer["SMSID"] = "refused-but-numbered"
             handler.answer_json(200, answer)
-        elif not handler.trouble(step, lambda: self.take(fields)):
+        elif not handler.trouble(step, lambda: None if repeated else self.take(fields)):
             handler.answer_json(200, self.take(fields))
 
     def take(self, fields: dict[str, str]) -> dict[str, Any]:

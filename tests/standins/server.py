@@ -28,9 +28,9 @@ _ANSWERS: Mapping[str, tuple[int, bytes, Mapping[str, str]]] = {
     "moved": (302, b"", {"Location": "https://example.org/"}),
     "forbidden": (403, b"<html>no</html>", {}),
 }
-# How a send may go wrong, whatever the provider. "lose", "drop": the connection is closed, nothing was taken, or all the
-# same; "reset", "reset taken": it is reset; "hang": taken, no answer before ``release``; "slow": taken, the answer comes
-# a byte every tenth of a second.
+# How a send may go wrong, whatever the provider. "lose", "drop": the connection is closed, nothing was taken, or all
+# the same; "reset", "reset taken": it is reset; "hang": taken, no answer before ``release``; "slow": taken, the answer
+# comes a byte every tenth of a second.
 TROUBLES = frozenset({"lose", "reset", *_TAKEN, *_ANSWERS})
 
 

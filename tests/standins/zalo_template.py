@@ -79,17 +79,18 @@ class ZaloTemplateStandIn(StandIn):
             fields = json.loads(body)
         except ValueError:
             return -111
-        template = self.templates.get(fields.get("template_id"))
+        fault = self._fault_of_data(fields)
+        return fault or (self._fault_of_phone(fields) if by_phone else self._fault_of_user(fields))
+
+    def _fault_of_data(self, fields: dict[str, Any]) -> int | None:
+        template, data = self.templates.get(fields.get("template_id")), fields.get("template_data")
         if template is None:
             return -109
-        data = fields.get("template_data")
         if not isinstance(data, dict) or not data:
             return -111
         if data.keys() != template.keys() or not all(isinstance(v, str) and v for v in data.values()):
             return -112
-        if any(len(value) > template[name] for name, value in data.items()):
-            return -1124
-        return self._fault_of_phone(fields) if by_phone else self._fault_of_user(fields)
+        return -1124 if any(len(value) > template[name] for name, value in data.items()) else None
 
     def _fault_of_phone(self, fields: dict[str, Any]) -> int | None:
         if fields.keys() - {"phone", "template_id", "template_data", "tracking_id", "mode"}:

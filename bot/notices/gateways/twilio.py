@@ -10,16 +10,17 @@ would wait twenty minutes in doubt for nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import aiohttp
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
 from twilio.rest import Client
 
 from bot.notices.gateways.base import Parcel, Sent, TemporaryError, UncertainError
@@ -28,7 +29,8 @@ from bot.notices.gateways.wire import TOO_MANY, retry_after, unreadable
 from bot.settings import Settings
 
 CONNECT_SECONDS = 5.0
-TIMEOUT_SECONDS = 10.0  # for the answer
+TIMEOUT_SECONDS = 10.0  # for the answer to begin, and between two parts of it
+TOTAL_SECONDS = 30.0
 STATUS_PATH = "/webhooks/sms/twilio/status"
 NEWEST = 500  # messages of one number looked through
 MAX_VALIDITY = 36_000  # seconds; Twilio's own limit
@@ -91,11 +93,11 @@ class Twilio:
         Raises:
             TemporaryError, PermanentError, UncertainError: see the port.
         """
-        async with self._connected() as (client, session):
+        async with self._connected() as (client, http):
             try:
                 message = await client.messages.create_async(**self._fields(parcel))
             except (TwilioRestException, TwilioServiceException) as error:
-                raise _refused(error, session) from error
+                raise _refused(error, http) from error
             except _NEVER_LEFT as error:
                 raise TemporaryError(f"không kết nối được: {type(error).__name__}") from error
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -155,39 +157,52 @@ class Twilio:
         return fields
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[tuple[Any, _Session]]:
+    async def _connected(self) -> AsyncIterator[tuple[Any, _Http]]:
         token = self._settings.twilio_auth_token
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), trust_env=True) as opened:
-            http = AsyncTwilioHttpClient(pool_connections=False)
-            session = http.session = _Session(opened)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), trust_env=True) as session:
+            http = _Http(session)
             secret = token.get_secret_value() if token else ""
             client = Client(self._settings.twilio_account_sid, secret, http_client=http)
             if self._settings.twilio_base_url:
                 client.api.base_url = self._settings.twilio_base_url
-            yield client, session
+            yield client, http
 
 
-@dataclass
-class _Session:
-    """What Twilio's client sends through.
+class _Http(AsyncHttpClient):  # type: ignore[misc]  # untyped
+    """How Twilio's client reaches the network.
 
-    Its own ``timeout`` never reaches aiohttp: 9.13 hands on None, that is, no limit at all. And what the exceptions it
-    raises don't hold, or hold only as the body told it, is kept here.
+    Not the SDK's own way (9.13): that one never hands its ``timeout`` on, so that there is no limit at all, and logs in
+    by a helper that aiohttp is about to drop. What the SDK's exceptions don't hold is kept here.
     """
 
-    session: aiohttp.ClientSession
-    status: int = field(default=0, init=False)
-    retry_after: timedelta | None = field(default=None, init=False)
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        super().__init__(logging.getLogger("twilio.async_http_client"), is_async=True)
+        self._session = session
+        self.status = 0
+        self.retry_after: timedelta | None = None
 
-    async def request(self, **request: Any) -> aiohttp.ClientResponse:
-        """Sends with limits of time."""
-        limits = aiohttp.ClientTimeout(
-            total=CONNECT_SECONDS + 3 * TIMEOUT_SECONDS, connect=CONNECT_SECONDS, sock_read=TIMEOUT_SECONDS
-        )
-        response = await self.session.request(**(request | {"timeout": limits}))
-        self.status = response.status
-        self.retry_after = retry_after(response.headers.get("Retry-After"))
-        return response
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the SDK's signature
+        allow_redirects: bool = False,  # noqa: FBT001, FBT002
+    ) -> Response:
+        """One request, within limits of time; an answer of any status is returned."""
+        limits = aiohttp.ClientTimeout(total=TOTAL_SECONDS, connect=CONNECT_SECONDS, sock_read=TIMEOUT_SECONDS)
+        told = dict(headers or {})
+        if auth is not None:
+            told["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        async with self._session.request(
+            method, url, params=params, data=data, headers=told, timeout=limits, allow_redirects=allow_redirects
+        ) as response:
+            self.status = response.status
+            self.retry_after = retry_after(response.headers.get("Retry-After"))
+            return Response(response.status, await response.text(), response.headers)
 
 
 def _sent(message: Any) -> Sent:
@@ -205,8 +220,8 @@ def _cost(price: object, unit: object) -> Decimal | None:
     return amount if amount.is_finite() else None
 
 
-def _refused(error: TwilioRestException | TwilioServiceException, session: _Session) -> Refusal:
-    status = session.status
+def _refused(error: TwilioRestException | TwilioServiceException, http: _Http) -> Refusal:
+    status = http.status
     if status >= 500 or status == 408:
         return unreadable(status)  # whatever the code: that it failed is not said to mean that nothing was sent
     if status == TOO_MANY:
@@ -217,4 +232,4 @@ def _refused(error: TwilioRestException | TwilioServiceException, session: _Sess
         otherwise = Meaning(CONTENT, "bị từ chối")
     said = error.msg if isinstance(error, TwilioRestException) else (error.detail or error.title)
     code = error.code if isinstance(error.code, int) else status
-    return refusal("Twilio", CODES, code, str(said or ""), otherwise=otherwise, delay=session.retry_after)
+    return refusal("Twilio", CODES, code, str(said or ""), otherwise=otherwise, delay=http.retry_after)
