@@ -29,6 +29,7 @@ COMMANDS = {
     "notices": ("notices", "gửi và xem tin báo"),
     "evaluate": ("evaluate", "đo độ đúng trên bộ câu hỏi có nhãn"),
     "serve": ("serve", "chạy dịch vụ"),
+    "zalo": ("zalo", "đăng nhập và xem tình trạng Zalo Official Account"),
     "db": ("db", "nâng cấp, sao lưu, phục hồi cơ sở dữ liệu"),
     "staff": ("staff", "thêm và quản lý tài khoản cán bộ"),
 }

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from sqlmodel import Session, col, select
 
 from bot.channels.port import FetchError
-from bot.channels.rendering import Message, render
+from bot.channels.rendering import Message, render, render_all
 from bot.channels.rendering import to_json as message_json
 from bot.citizen import CitizenDossiers, citizen_of
 from bot.clock import Clock, utc_now
@@ -68,6 +68,7 @@ class Service:
         self.talk = talk
         self.clock = clock
         self._photos = photos or {}
+        self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message to the inbox.
@@ -105,6 +106,8 @@ class Service:
             self._broke(inbox_id, owner, error)
         else:
             _TURNS.labels(incoming.channel, said.outcome if said else "none").inc()
+        if self.on_reply is not None:
+            self.on_reply(incoming.channel)
         return incoming.channel
 
     def inbox_id(self, channel: str, message_id: str) -> int:
@@ -149,8 +152,9 @@ class Service:
             if not (error.final or last_try):
                 raise
             log.warning("bỏ qua ảnh không tải được: %s", error)
-            return replace(incoming, photo=None, problem="not_fetched")
-        return replace(incoming, photo=None, text="\n".join(reading.codes), problem=reading.problem)
+            return replace(incoming, photo=None, problem=error.problem)
+        # Where no code could be read, what was written below the photo may still say what is wanted.
+        return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
 
     def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:
         """Understands, answers and stores; None where the message asks for no answer."""
@@ -194,9 +198,8 @@ class Service:
         said: Said,
         now: datetime,
     ) -> None:
-        rendered = [render(reply, incoming.channel) for reply in said.replies]
-        menu = rendered[-1].menu if rendered else ()
-        conversation.memory = to_json(replace(said.memory, menu=menu))
+        rendered = render_all(said.replies, incoming.channel)
+        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu))
         conversation.last_at = now
         session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
@@ -204,7 +207,7 @@ class Service:
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
-        messages = [message for one in rendered for message in one.messages]
+        messages = list(rendered.messages)
         session.add(
             Turn(
                 conversation_id=conversation.id,

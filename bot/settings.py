@@ -7,6 +7,7 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -41,6 +42,28 @@ def _http_base(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("cần địa chỉ bắt đầu bằng http:// hoặc https://")
     return value.rstrip("/")
+
+
+_ORIGIN = re.compile(
+    r"(?:https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|http://(?:localhost|127\.0\.0\.1))"
+    r"(?::([1-9]\d{0,4}))?"
+)
+
+
+def _origins(value: str) -> str:
+    """Origins only: they stand in a security header, where a path or a wild card would mean something else."""
+    for site in _listed(value):
+        found = _ORIGIN.fullmatch(site)
+        if found is None or int(found[1] or 1) > 65535:
+            raise ValueError(
+                f"«{site}» không phải địa chỉ trang; cần https://tên-miền[:cổng], cách nhau bằng dấu phẩy, không có "
+                "đường dẫn hay dấu / ở cuối (http:// chỉ dùng cho localhost và 127.0.0.1)"
+            )
+    return value
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip().lower() for part in value.split(",") if part.strip()))
 
 
 Url = Annotated[str, AfterValidator(_http_base)]
@@ -117,7 +140,7 @@ class Settings(BaseSettings):
         None, min_length=8, max_length=256, validation_alias="ZALO_BOT_WEBHOOK_SECRET"
     )
 
-    embed_sites: str = Field("", validation_alias="MOTCUA_EMBED_SITES")
+    embed_sites: Annotated[str, AfterValidator(_origins)] = Field("", validation_alias="MOTCUA_EMBED_SITES")
     web_messages_per_minute: int = Field(20, ge=1, validation_alias="MOTCUA_WEB_MESSAGES_PER_MINUTE")
     web_messages_per_network_minute: int = Field(200, ge=1, validation_alias="MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE")
     codes_per_sender_day: int = Field(3, ge=1, validation_alias="MOTCUA_CODES_PER_SENDER_DAY")
@@ -154,10 +177,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 'ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}'
             )
+        secret = self.telegram_webhook_secret
+        if secret is not None and not re.fullmatch("[A-Za-z0-9_-]+", secret.get_secret_value()):
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET: Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
         zalo = (self.zalo_app_id, self.zalo_app_secret, self.zalo_oa_secret)
         if any(zalo) and not all(zalo):
             raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")
         return self
+
+    @property
+    def embed_origins(self) -> tuple[str, ...]:
+        """The sites that may show the chat in a frame, as origins; empty: none may."""
+        return _listed(self.embed_sites)
 
     @property
     def has_zalo_oa(self) -> bool:

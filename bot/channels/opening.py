@@ -8,11 +8,19 @@ from bot.settings import Settings
 from bot.storage.database import Database
 
 
-def open_channels(settings: Settings, database: Database, clock: Clock) -> list[PushChannel]:  # noqa: ARG001
+def open_channels(settings: Settings, database: Database, clock: Clock) -> list[PushChannel]:
     """The channels that push, not connected yet; each library is imported only where its channel is on."""
     channels: list[PushChannel] = []
     if settings.telegram_token is not None:
         from bot.channels.telegram import Telegram  # noqa: PLC0415
 
-        channels.append(Telegram(settings))
+        channels.append(Telegram(settings, clock))
+    if settings.zalo_bot_token is not None:
+        from bot.channels.zalo_bot import ZaloBot  # noqa: PLC0415
+
+        channels.append(ZaloBot(settings, database, clock))
+    if settings.has_zalo_oa:
+        from bot.channels.zalo_oa.channel import ZaloOa  # noqa: PLC0415
+
+        channels.append(ZaloOa(settings, database, clock))
     return channels

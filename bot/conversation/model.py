@@ -30,8 +30,9 @@ class Incoming:
         text: what was typed, any Unicode form; "" for photos and the like. Of a photo that was read already: the
             dossier codes found on it, one a line.
         at: when it was sent (aware).
-        kind: "text", "photo", "contact", "follow" (the citizen opened or followed the account), "unfollow", or what
-            can't be read: "sticker", "voice", "video", "location", "file", "other".
+        kind: "text", "photo", "contact", "contact_unverified" (shared, but nothing shows that it is their own),
+            "follow" (the citizen opened or followed the account), "unfollow", or what can't be read: "sticker",
+            "voice", "video", "location", "file", "other".
         phone: E.164 number that the channel itself vouches for (a shared own contact), else None.
         network: address of the client for look-up limits, where the channel shows one.
         photo: how the channel fetches the picture (a file id or address), None where there is none to fetch.

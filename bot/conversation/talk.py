@@ -61,9 +61,12 @@ class Talk:
             channel: name of the channel.
         """
         memory = faded(memory, now)
-        text = _chosen(text, memory)
+        context = self._context(now, channel, LookedUp({}), dossiers)
+        number = number_of(text) if memory.menu else None
+        if number is not None and not 1 <= number <= len(memory.menu) and memory.pending is None:
+            return finished(_no_such_number(memory), memory, context)
+        text = _chosen(number, text, memory)
         memory = replace(memory, menu=())
-        context = self._context(now, channel, LookedUp({}))
         said = owner.step(text, memory, dossiers, channel)
         if said is not None:
             return finished(said, memory, context)
@@ -76,7 +79,7 @@ class Talk:
             )
         codes = wanted_codes(resolved, memory)
         looked = dossiers.look_up(codes) if codes else LookedUp({})
-        return decide(resolved, memory, self._context(now, channel, looked))
+        return decide(resolved, memory, self._context(now, channel, looked, dossiers))
 
     def other(
         self, kind: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str, phone: str | None = None
@@ -85,14 +88,16 @@ class Talk:
         memory = faded(memory, now)
         if kind == "contact":
             said = owner.contact(phone, memory, dossiers, channel)
+        elif kind == "contact_unverified":
+            said = owner.unverified_contact(memory)
         elif kind == "follow":
             greeting = T["greet"].format(office=self.desk(now).office.name)
             said = Turn("greet", (), (), (), Outcome.ACKNOWLEDGED, (Reply(greeting, start_buttons()),), memory)
         else:
             said = unread_turn(memory, kind)
-        return finished(said, memory, self._context(now, channel, LookedUp({})))
+        return finished(said, memory, self._context(now, channel, LookedUp({}), dossiers))
 
-    def _context(self, now: datetime, channel: str, looked: LookedUp) -> Context:
+    def _context(self, now: datetime, channel: str, looked: LookedUp, dossiers: Dossiers) -> Context:
         desk = self.desk(now)
         return Context(
             desk=desk,
@@ -105,13 +110,19 @@ class Talk:
             ready=lambda code: ready_text(desk, code, now),
             place=place_text,
             page=self.page,
+            vouched=dossiers.vouched,
         )
 
 
-def _chosen(text: str, memory: Memory) -> str:
+def _chosen(number: int | None, text: str, memory: Memory) -> str:
     """What a lone number means after a numbered menu; the text itself for anything else."""
-    number = number_of(text) if memory.menu else None
     return memory.menu[number - 1] if number is not None and 1 <= number <= len(memory.menu) else text
+
+
+def _no_such_number(memory: Memory) -> Turn:
+    """The answer to a number that the menu doesn't have; the menu stays."""
+    said = Reply(T["wrong_number"].format(count=len(memory.menu)))
+    return Turn("out_of_scope", (), (), (), Outcome.CLARIFY, (said,), memory, evidence={"how": "wrong_number"})
 
 
 def failed_turn(memory: Memory, now: datetime) -> Turn:

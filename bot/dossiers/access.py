@@ -174,8 +174,13 @@ def send_code(session: Session, citizen: Citizen, code: str, settings: Settings,
 
 
 def lookup_digest(settings: Settings, typed: str) -> str:
-    """HMAC of a look-up code, the same however it is spaced and in which case it is typed."""
-    return digest(settings, "lookup", "".join(typed.split()).upper())
+    """HMAC of a look-up code, the same however it is typed (``as_printed``)."""
+    return digest(settings, "lookup", as_printed(typed))
+
+
+def as_printed(typed: str) -> str:
+    """A look-up code without blanks and in capitals."""
+    return "".join(typed.split()).upper()
 
 
 def _digest(settings: Settings, row: OneTimeCode, typed: str) -> str:

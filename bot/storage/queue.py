@@ -261,6 +261,22 @@ def mark_uncertain(session: Session, outbox_id: int, owner: str, now: datetime, 
     return _close(session, Outbox, outbox_id, owner, ("sending",), state="uncertain", error=_short(error))
 
 
+def mark_delivered(session: Session, channel: str, provider_id: str, now: datetime) -> bool:
+    """A chat tells that a message of ours arrived. Only forward: False where none of this id is "sent"."""
+    query = select(Outbox).where(
+        col(Outbox.gateway).is_(None),  # true of every chat, and what the index begins with
+        Outbox.provider_id == provider_id,
+        Outbox.channel == channel,
+        Outbox.state == "sent",
+    )
+    row = session.exec(query.limit(1).with_for_update()).first()
+    if row is None:
+        return False
+    row.state, row.delivered_at = "delivered", now
+    session.flush()
+    return True
+
+
 def sweep(session: Session, now: datetime) -> Swept:
     """Takes up what lost processes left, and closes what is too late to send."""
     lost = and_(col(Inbox.state) == "claimed", col(Inbox.lease_until) < now)
