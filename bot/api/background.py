@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
+from bot.channels.opening import open_gateways
 from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
@@ -163,10 +164,9 @@ class Background:
         await asyncio.sleep(SWEEP_SECONDS)
 
     async def _notices(self) -> None:
-        from bot.notices.gateways.pool import Gateways  # noqa: PLC0415
         from bot.notices.sending import run_pass  # noqa: PLC0415
 
-        gateways = Gateways(self.settings)
+        gateways = open_gateways(self.settings, self.database, self.clock)
         try:
             while True:
                 await run_pass(self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways)

@@ -18,12 +18,12 @@ from time import monotonic
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
+from bot.channels.opening import open_gateways
 from bot.clock import local, utc_now
 from bot.console.accounts import audit
 from bot.errors import BadInputError
 from bot.logs import configure_logging, mask
 from bot.notices import control
-from bot.notices.gateways.pool import Gateways
 from bot.notices.gsm7 import segments
 from bot.notices.policy import KIND
 from bot.notices.reminders import remind
@@ -83,7 +83,7 @@ def _run(args: argparse.Namespace) -> int:
     owner = f"{socket.gethostname()[:24]}/{os.getpid()}"
     try:
         if args.once:
-            handled = asyncio.run(run_pass(database, settings, owner=owner, now=utc_now()))
+            handled = asyncio.run(_once(database, settings, owner))
             print(phrases("notices")["run_once"].format(handled=handled))
         else:
             asyncio.run(_loop(database, settings, owner))
@@ -92,12 +92,20 @@ def _run(args: argparse.Namespace) -> int:
         database.close()
 
 
+async def _once(database: Database, settings: Settings, owner: str) -> int:
+    gateways = open_gateways(settings, database, utc_now)
+    try:
+        return await run_pass(database, settings, owner=owner, now=utc_now(), gateways=gateways)
+    finally:
+        await gateways.close()
+
+
 async def _loop(database: Database, settings: Settings, owner: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)  # what is being sent is finished first
-    gateways = Gateways(settings)
+    gateways = open_gateways(settings, database, utc_now)
     ask_at = remind_at = monotonic()
     try:
         while not stop.is_set():

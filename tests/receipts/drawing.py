@@ -194,7 +194,9 @@ def _sheet(rng: random.Random, view: _View, symbol: Image.Image, caption: str | 
     return sheet, -low.astype(float)
 
 
-def _cover_symbol(rng: random.Random, sheet: Image.Image, origin: np.ndarray, size: tuple[int, int], share: float) -> None:
+def _cover_symbol(
+    rng: random.Random, sheet: Image.Image, origin: np.ndarray, size: tuple[int, int], share: float
+) -> None:
     """A finger on the corner of a QR code that has no finder (share of its area), or on an end of a Code 128."""
     half = np.array(size) / 2
     draw = ImageDraw.Draw(sheet)
@@ -224,9 +226,7 @@ def _lit(rng: random.Random, photo: Image.Image, brightness: float, fall: float,
     width, height = photo.size
     way = rng.uniform(0, 2 * math.pi)
     slope_x, slope_y = math.cos(way) / width, math.sin(way) / height
-    light = (
-        slope_x * np.arange(width, dtype=np.float32)[None] + slope_y * np.arange(height, dtype=np.float32)[:, None]
-    )
+    light = slope_x * np.arange(width, dtype=np.float32)[None] + slope_y * np.arange(height, dtype=np.float32)[:, None]
     light -= light.min()
     light *= -brightness * fall / max(float(light.max()), 1e-6)
     light += brightness
