@@ -27,7 +27,7 @@ from bot.conversation.model import Incoming
 from bot.dossiers.records import phone_number
 from bot.errors import BadInputError
 from bot.notices import inbound as unanswered
-from bot.notices.delivery import record_status
+from bot.notices.delivery import HANDSETS, record_status
 from bot.notices.gateways import esms_reports
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -57,7 +57,16 @@ def router(
     async def report(provider: str, sid: str, state: str, error: str | None, notice_id: int | None) -> None:
         def store() -> bool:
             with database.write() as session:
-                return record_status(session, provider, sid, state, clock(), error_code=error, notice_id=notice_id)
+                return record_status(
+                    session,
+                    provider,
+                    sid,
+                    state,
+                    clock(),
+                    error_code=error,
+                    notice_id=notice_id,
+                    handsets=HANDSETS | settings.receipts_from,
+                )
 
         changed = await run_in_threadpool(store)
         log.info("báo cáo gửi tin %s: %s%s", sid, state, "" if changed else " (bỏ qua)")

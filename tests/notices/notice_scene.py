@@ -86,5 +86,6 @@ def with_twilio(settings: Settings, url: str, **changes: object) -> Settings:
         "twilio_from": SENDER,
         "twilio_base_url": url,
         "public_base_url": "https://motcua.example",
+        "handset_receipts": "twilio",
     }
     return Settings(**(values | changes))

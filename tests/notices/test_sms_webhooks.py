@@ -22,6 +22,7 @@ from standins.twilio import ACCOUNT, TwilioStandIn, sign, signed_form
 from bot.api.sms_webhooks import MAX_BODY, router
 from bot.conversation.model import Incoming
 from bot.errors import BadInputError
+from bot.notices.delivery import record_status
 from bot.notices.gateways.esms_reports import callback_key
 from bot.notices.inbound import MOST_ANSWERS, TOO_MANY
 from bot.settings import Settings
@@ -157,6 +158,14 @@ def test_an_unknown_status_or_message_changes_nothing(
     fields = {"MessageSid": "SM" + "9" * 32, "MessageStatus": "delivered"}
     assert door.post(f"{STATUS}?notice=1", *signed_form(f"{STATUS}?notice=1", fields)) == 204
     assert row(office).provider_status == "queued"
+
+
+def test_an_acknowledgement_of_the_network_is_no_proof_that_a_handset_has_it(
+    office: Office, twilio: TwilioStandIn, door: Door, sent: str
+) -> None:
+    with office.database.write() as session:
+        record_status(session, "twilio", sent, "delivered", office.now)
+    assert (row(office).state, row(office).provider_status) == ("sent", "delivered")
 
 
 def test_a_report_settles_a_send_whose_answer_never_came(office: Office, twilio: TwilioStandIn, door: Door) -> None:
