@@ -41,9 +41,9 @@ def allowed(url: httpx.URL, hosts: Collection[str]) -> bool:
         return False
     if _is_loopback(host):
         return url.scheme in {"http", "https"} and (host in hosts or f"{host}:{url.port}" in hosts)
-    # A bare number is no subdomain of anything, so inner networks are out of reach; httpx leaves the usual port out.
+    # A bare number is no subdomain of anything, so inner networks are out of reach.
     named = any(host == one or host.endswith(f".{one}") for one in hosts)
-    return url.scheme == "https" and url.port is None and named
+    return url.scheme == "https" and url.port in {None, 443} and named
 
 
 def _is_loopback(host: str) -> bool:

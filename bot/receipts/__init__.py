@@ -1,18 +1,10 @@
-"""Reading the dossier code off a photographed receipt."""
+"""What a photographed receipt says: the dossier code in its Code 128 or QR code.
 
-from __future__ import annotations
+Pure: bytes in, codes or a problem out; nothing is written to disk and no text of the picture is kept. The work is
+bounded (bytes, pixels, scans, attempts) but takes up to half a second of a core: call it off the event loop.
+"""
 
-from dataclasses import dataclass
+from bot.receipts.picture import Problem
+from bot.receipts.reading import Reading, read_receipt
 
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read."""
-
-    codes: tuple[str, ...]
-    problem: str | None = None
-
-
-def read_receipt(data: bytes) -> Reading:  # noqa: ARG001
-    """Nothing yet."""
-    return Reading((), "not_an_image")
+__all__ = ["Problem", "Reading", "read_receipt"]

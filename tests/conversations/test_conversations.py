@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.channels.rendering import LIMITS, render_all
 from bot.conversation.model import Memory
 from bot.conversation.talk import Talk
 from bot.dossiers.demo import demo_records
@@ -32,14 +34,22 @@ def test_conversation(conversation: dict[str, Any], talk: Talk) -> None:
     citizen = OfflineDossiers(dossiers.get, talk.desk(NOW))
     memory = Memory()
     for turn in conversation["turns"]:
-        said = talk.turn(turn["say"], memory, NOW, citizen, turn.get("channel", "terminal"))
-        memory = said.memory
-        told = "\n".join(reply.text for reply in said.replies)
-        what = f"{conversation['name']}: {turn['say']!r} → {said.intent} {said.outcome} {said.procedures}\n{told}"
+        channel = turn.get("channel", "terminal")
+        if "say" in turn:
+            said = talk.turn(turn["say"], memory, NOW, citizen, channel)
+        else:
+            said = talk.other(turn["kind"], memory, NOW, citizen, channel, turn.get("phone"))
+        memory, told = said.memory, "\n".join(reply.text for reply in said.replies)
+        if channel in LIMITS:
+            # As the service does: what the channel shows is read, its numbers are remembered.
+            rendered = render_all(said.replies, channel)
+            memory = replace(memory, menu=rendered.menu or memory.menu)
+            told = "\n".join(message.text for message in rendered.messages)
+        what = f"{conversation['name']}: {turn} → {said.intent} {said.outcome} {said.procedures}\n{told}"
         for key in ("intent", "outcome"):
             if key in turn:
                 assert getattr(said, key) == turn[key], what
-        for key in ("aspects", "procedures"):
+        for key in ("aspects", "procedures", "effects"):
             if key in turn:
                 assert list(getattr(said, key)) == turn[key], what
         for part in turn.get("told", []):

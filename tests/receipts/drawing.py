@@ -1,22 +1,23 @@
-"""Photographs of invented receipts, drawn: a sheet of text with the dossier code as Code 128 or QR, as a phone takes it.
+"""Photographs of invented receipts, drawn: a sheet of text with the dossier code in Code 128 or QR, taken by a phone.
 
 The strengths below were fixed before the reader was written and are not to be softened to let it pass.
 
 Every photo: 4:3, long side 1280 (35 %), 1600 (35 %), 2048 (25 %) or 3264 px (5 %), portrait in 30 %. The Code 128
-(198–308 modules) takes 45–80 % of the photo's width, that is 1.5–8 px a module; the QR code (25–37 modules) 12–35 %, that
-is 3–40 px a module. All are softened by linear resampling. All but the clean ones: tilt of up to 0.06, turned by up to ±3°,
-light falling off by up to 20 %, noise of sigma 2.5, JPEG quality 75–92; 25 % are stored sideways with the EXIF tag that
-says so, 15 % lie sideways or upside down with nothing to say so. Clean ones are straight and evenly lit; JPEG, PNG, WEBP.
+(178–354 modules) takes 45–80 % of the photo's width, that is 1.2–15 px a module; the QR code (21–45 modules) 12–35 %,
+that is 2.6–54 px a module. All are softened by linear resampling. All but the clean ones: tilt of up to 0.06, turned by
+up to ±3°, light falling off by up to 20 %, noise of sigma 2.5, JPEG quality 75–92; 25 % are stored sideways with the
+EXIF tag that says so, 15 % lie sideways or upside down with nothing to say so. Clean ones are straight and evenly lit,
+as JPEG, PNG or WEBP.
 
 Distortions (:data:`DISTORTIONS`), one at a time or two and three at once:
 
 * ``rotated``: by 5–30° either way.
 * ``blurred``: Gaussian radius 0.8–2.0 px of the photo as sent.
 * ``dark``: brightness 35–60 %, light falling off by up to 35 % across, noise of sigma 5.
-* ``perspective``: 0.25–0.45 of scale lost from one side to the other, in any direction (the phone tilted by some 20–35°).
+* ``perspective``: 0.25–0.45 of scale lost from one side to the other, in any direction (a phone tilted by some 20–35°).
 * ``covered``: a thumb over a corner of the photo (12–22 % of its width); in half of them also over the symbol: of a QR
-  code the corner without a finder (2 % of the area at level L, 5 % at M, 8 % at Q: half of what can be mended, or less),
-  of a Code 128 one end, over 25–50 % of the height of the bars.
+  code the corner without a finder (2 % of the area at level L, 5 % at M, 8 % at Q: half of what can be mended, or
+  less), of a Code 128 one end, over 25–50 % of the height of the bars.
 * ``jpeg``: quality 40 with halved colour resolution.
 """
 
@@ -28,12 +29,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from urllib.parse import quote
 
 import numpy as np
-import segno
-import zxingcpp
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from tests.receipts.symbols import address, code128, dossier_code, qr
 
 DISTORTIONS = ("rotated", "blurred", "dark", "perspective", "covered", "jpeg")
 SYMBOLOGIES = ("Code 128", "QR")
@@ -57,51 +57,6 @@ class Photo:
     code: str
     symbology: str
     distortions: tuple[str, ...]
-
-
-def dossier_code(rng: random.Random) -> str:
-    """An invented dossier code of any of the forms that are in use (reference: dossiers_and_rules.md)."""
-
-    def two() -> str:
-        return f"{rng.randrange(100):02}"
-
-    day = f"{rng.randrange(18, 27)}{rng.randrange(1, 13):02}{rng.randrange(1, 29):02}"
-    number = f"{rng.randrange(1, 10_000):04}"
-    form = rng.randrange(6)
-    if form == 0:
-        agency = f"000.{two()}.{two()}.H{two()}"
-    elif form == 1:
-        agency = f"{rng.randrange(1000):03}.{rng.choice('ABCDKT')}{rng.randrange(10)}.{two()}.H{two()}"
-    elif form == 2:
-        agency = f"{two()}.{two()}.H{two()}"
-    elif form == 3:  # a ministry's: six or seven digits
-        agency, number = f"G{two()}.{two()}", f"{rng.randrange(1, 10_000_000):0{rng.choice((6, 7))}}"[:7]
-    else:
-        groups = [two() if rng.random() < 0.8 else f"{rng.randrange(1000):03}" for _ in range(rng.randrange(5))]
-        agency = ".".join([f"H{two()}", *groups])
-    return f"{agency}-{day}-{number}"
-
-
-def address(rng: random.Random, code: str) -> str:
-    """An invented web address with the code in it, as portals print them into QR codes."""
-    return rng.choice((
-        f"https://dichvucong.example.vn/tra-cuu?mahoso={code}&lang=vi",
-        f"https://motcua.example.vn/ho-so/{code}",
-        f"HTTPS://MOTCUA.EXAMPLE.VN/TC/{code}",
-        f"http://dvc.example.vn/#/tracuu?ma={quote(code.lower())}",
-    ))  # fmt: skip
-
-
-def code128(text: str) -> Image.Image:
-    """A Code 128 of one pixel a module, without quiet zones, one row high."""
-    drawn = np.array(zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.Code128).to_image(add_quiet_zones=False))
-    return Image.fromarray(drawn[:1])
-
-
-def qr(text: str, level: str = "m") -> Image.Image:
-    """A QR code of one pixel a module, without quiet zone."""
-    rows = segno.make_qr(text, error=level, boost_error=False, mask=len(text) % 8).matrix
-    return Image.fromarray(np.where(np.array([list(row) for row in rows], dtype=bool), 0, 255).astype(np.uint8))
 
 
 @cache
@@ -285,10 +240,9 @@ def photograph(
     printed = fine.resize((wide, tall), Image.Resampling.BOX)
 
     tilt = rng.uniform(0.25, 0.45) if "perspective" in distortions else 0 if clean else rng.uniform(0, 0.06)
+    turn = 0 if clean else rng.uniform(-3, 3)
     if "rotated" in distortions:
         turn = rng.uniform(5, 30) * rng.choice((-1, 1))
-    else:
-        turn = 0 if clean else rng.uniform(-3, 3)
     quiet = 0.03 * size[0]
     box = np.array([(-wide, -tall), (wide, -tall), (wide, tall), (-wide, tall)]) / 2 + np.array(
         [(-quiet, -quiet), (quiet, -quiet), (quiet, quiet), (-quiet, quiet)]
@@ -335,11 +289,11 @@ def photo_of(rng: random.Random, symbology: str, distortions: tuple[str, ...], *
     return Photo(data, code, symbology, distortions)
 
 
-def photos(seed: int, count: int = SET_SIZE) -> Iterator[Photo]:
+def photos(seed: int) -> Iterator[Photo]:
     """A seeded set, Code 128 and QR in turn: a tenth clean, half with one distortion, the others with two or three."""
-    for number in range(count):
-        rng = random.Random(f"{seed}/{number}")
-        place = number // 2 * (SET_SIZE // 2) // max(1, count // 2)
+    for number in range(SET_SIZE):
+        rng = random.Random(f"{seed}/{number}")  # noqa: S311 - drawn, not secret
+        place = number // 2
         if place < CLEAN:
             distortions: tuple[str, ...] = ()
         elif place < CLEAN + SINGLE:
