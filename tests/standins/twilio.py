@@ -132,7 +132,7 @@ class TwilioStandIn(StandIn):
             self._error(handler, *fault)
         elif isinstance(self.listing, int):
             handler.answer(self.listing, b"<html>", "text/html")
-        elif not handler.trouble(self.listing, dict):
+        elif not handler.trouble(self.listing, lambda: {"messages": [], "uri": handler.path * 10}):
             query = parse_qs(urlsplit(handler.path).query)
             size, page = (int(query.get(name, [other])[0]) for name, other in (("PageSize", "50"), ("Page", "0")))
             to = query.get("To", [None])[0]

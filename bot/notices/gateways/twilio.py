@@ -10,6 +10,7 @@ would wait twenty minutes in doubt for nothing.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -119,7 +120,7 @@ class Twilio:
         """
         found, seen = [], 0
         try:
-            async with self._connected() as (client, _):
+            async with asyncio.timeout(TOTAL_SECONDS), self._connected() as (client, _):
                 async for message in await client.messages.stream_async(to=parcel.to, page_size=100, limit=NEWEST):
                     seen += 1
                     if message.date_created is not None and message.date_created < parcel.since:

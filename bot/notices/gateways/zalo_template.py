@@ -122,6 +122,10 @@ class TokenSource(Protocol):
         ...
 
 
+async def _nobody(*, force: bool = False) -> str:  # noqa: ARG001 - the signature of TokenSource
+    raise PermanentError("chưa đăng nhập Zalo", kind=ACCOUNT)
+
+
 class ZaloTemplate:
     """Sends templates through one Official Account; holds no connection, so it works in any event loop."""
 
@@ -129,13 +133,20 @@ class ZaloTemplate:
     looks = 1_000_000  # no number of looks proves anything: Zalo can't be asked
     found_for = timedelta(0)
 
-    def __init__(self, settings: Settings, name: str, token: TokenSource, clock: Clock = utc_now) -> None:
-        """``name``: "zbs_uid" (recipients are user ids of the OA) or "zbs_phone" (E.164 numbers)."""
+    def __init__(self, settings: Settings, name: str, token: TokenSource | None = None, clock: Clock = utc_now) -> None:
+        """Takes the addresses and the templates from the settings.
+
+        Args:
+            settings: see there.
+            name: "zbs_uid" (recipients are user ids of the OA) or "zbs_phone" (E.164 numbers).
+            token: None: nobody is logged in to Zalo, every message is refused for it.
+            clock: for the hours of the night.
+        """
         if name not in {"zbs_uid", "zbs_phone"}:
             raise ValueError(name)
         self.name = name
         self._settings = settings
-        self._token = token
+        self._token = token or _nobody
         self._clock = clock
 
     async def send(self, parcel: Parcel) -> Sent:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from gateway_scene import NOW, PARCEL, PHONE, TEXT, changed
+from notice_scene import with_twilio
 from standins.twilio import TwilioStandIn
 
 from bot.notices.gateways.base import PermanentError, TemporaryError
@@ -130,8 +131,6 @@ async def test_finding_looks_through_all_pages_of_this_number_and_text(
 async def test_a_message_that_is_listed_late_is_found_by_a_later_look(settings: Settings) -> None:
     now = NOW
     with TwilioStandIn(clock=lambda: now) as twilio:
-        from notice_scene import with_twilio  # noqa: PLC0415
-
         twilio.listed_after = timedelta(minutes=8)
         gateway = Twilio(with_twilio(settings, twilio.url))
         twilio.take(FIELDS)
@@ -165,4 +164,11 @@ async def test_a_list_that_cannot_be_had_is_no_answer(
 async def test_a_list_that_hangs_is_no_answer(twilio_settings: Settings, twilio: TwilioStandIn) -> None:
     twilio.listing = "hang"
     with pytest.raises(TemporaryError):
+        await Twilio(twilio_settings).find(PARCEL)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_list_that_does_not_end_is_no_answer(twilio_settings: Settings, twilio: TwilioStandIn) -> None:
+    twilio.listing = "slow"
+    with pytest.raises(TemporaryError, match="TimeoutError"):
         await Twilio(twilio_settings).find(PARCEL)
