@@ -68,7 +68,8 @@ def record_status(
                 Outbox.id == notice_id,
                 Outbox.gateway == gateway,
                 col(Outbox.provider_id).is_(None),
-                col(Outbox.state).in_(_OPEN),
+                # "sent" under no id: a gateway that only says "I have it already".
+                col(Outbox.state).in_((*_OPEN, "sent")),
             )
             .with_for_update()
         ).first()

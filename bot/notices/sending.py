@@ -277,10 +277,7 @@ async def resolve_uncertain(database: Database, settings: Settings, gateways: Ga
             continue  # another account's message, or too old to ask about: a person's business
         try:
             found = await gateway.find(parcel_of(row, now))
-        except TemporaryError as error:
-            log.warning("tin %s còn chưa rõ: %s", row.id, error)
-            return resolved
-        except (PermanentError, UncertainError) as error:
+        except (TemporaryError, PermanentError, UncertainError) as error:
             log.warning("tin %s còn chưa rõ: %s", row.id, error)
             continue
         resolved += await asyncio.to_thread(_resolve, database, row.id or 0, gateway, found, settings, now)
