@@ -35,6 +35,7 @@ check: .venv/.developing
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports -q 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/motcua catalog check
+	@$(BIN)/motcua notices check
 
 format: .venv/.developing
 	@$(BIN)/ruff check -q --fix . || true
@@ -42,6 +43,7 @@ format: .venv/.developing
 
 bench: .venv/.developing
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench_notices
 
 evaluate: .venv/.developing
 	@for set in dev dialogues_dev set_aside dialogues_set_aside; do echo "== $$set"; $(BIN)/motcua evaluate tests/nlu/$$set.yml; done
@@ -54,6 +56,7 @@ lock:
 		pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
 
 soak: .venv/.developing
+	@MOTCUA_SOAK_KILLS=50 $(BIN)/pytest -n 2 tests/notices/test_exactly_once.py
 	@for i in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -n 2 tests/storage/test_crash.py tests/notices/test_sending.py tests/notices/test_notices_command.py || exit 1; done
 
 # --- Rasa, in an environment of its own (.venv-rasa): Rasa 3.6 wants older packages than the bot.

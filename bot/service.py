@@ -29,13 +29,13 @@ from bot.conversation.model import Turn as Said
 from bot.conversation.owner import CHATS
 from bot.conversation.talk import Talk, failed_turn
 from bot.dossiers import access
-from bot.notices import policy
+from bot.notices import consent
 from bot.receipts import read_receipt
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Preference, Turn
+from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Turn
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
@@ -284,22 +284,20 @@ class Service:
         what, _, code = effect.partition(":")
         citizen = citizen_of(incoming)
         if what == "unsubscribe":
-            session.add(
-                Preference(
-                    channel=incoming.channel, recipient=incoming.sender, wants=False, evidence="tin nhắn", at=now
-                )
-            )
+            consent.refuse(session, incoming.channel, incoming.sender, now, evidence=f"tin {incoming.message_id}")
+        elif what == "resubscribe":
+            consent.bring_back(session, incoming.channel, incoming.sender, now, evidence=f"tin {incoming.message_id}")
         elif what == "send_code":
             access.send_code(session, citizen, code, self.settings, now)
         elif what == "tell_here":
-            policy.subscribe(
+            consent.subscribe(
                 session, incoming.channel, incoming.sender, code, now, evidence=f"turn:{incoming.message_id}"
             )
         elif what == "tell_sms":
             dossier = session.get(Dossier, code)
             if dossier is not None and dossier.phone and access.is_open(session, citizen, code, now):
                 evidence = f"{incoming.channel}:{incoming.message_id}"
-                policy.subscribe(session, policy.SMS, dossier.phone, code, now, evidence=evidence)
+                consent.subscribe(session, consent.SMS, dossier.phone, code, now, evidence=evidence)
         elif what in {"handoff", "complaint", "rating", "miss"}:
             text = _kept(incoming)
             session.add(Handoff(conversation_id=conversation_id, kind=what, text=text, created_at=now))

@@ -6,6 +6,7 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -29,11 +30,12 @@ class Engine(StrEnum):
 
 
 class SmsGateway(StrEnum):
-    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else the phone simulator."""
+    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else eSMS where ESMS_* is, else the phone simulator."""
 
     AUTO = "auto"
     SIMULATOR = "simulator"
     TWILIO = "twilio"
+    ESMS = "esms"
 
 
 def _http_base(value: str) -> str:
@@ -95,6 +97,13 @@ class Settings(BaseSettings):
     notice_delay_minutes: float = Field(3, ge=0, le=1440, validation_alias="MOTCUA_NOTICE_DELAY_MINUTES")
     notice_from_hour: int = Field(7, ge=0, le=23, validation_alias="MOTCUA_NOTICE_FROM_HOUR")
     notice_to_hour: int = Field(21, ge=1, le=24, validation_alias="MOTCUA_NOTICE_TO_HOUR")
+    notice_basis: str = Field("", max_length=200, validation_alias="MOTCUA_NOTICE_BASIS")
+    notices_per_recipient_day: int = Field(5, ge=1, validation_alias="MOTCUA_NOTICES_PER_RECIPIENT_DAY")
+    sms_per_second: float = Field(10, gt=0, le=1000, validation_alias="MOTCUA_SMS_PER_SECOND")
+    sms_segments_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_SEGMENTS_PER_DAY")
+    sms_dong_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_DAY")
+    sms_dong_per_segment: float = Field(520, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_SEGMENT")
+    handset_receipts: str = Field("", validation_alias="MOTCUA_HANDSET_RECEIPTS")
     sms_gateway: SmsGateway = Field(SmsGateway.AUTO, validation_alias="MOTCUA_SMS_GATEWAY")
     twilio_account_sid: str | None = Field(None, pattern="^AC[0-9a-zA-Z]{32}$", validation_alias="TWILIO_ACCOUNT_SID")
     twilio_auth_token: SecretStr | None = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
@@ -103,6 +112,12 @@ class Settings(BaseSettings):
         None, pattern="^MG[0-9a-zA-Z]{32}$", validation_alias="TWILIO_MESSAGING_SERVICE_SID"
     )
     twilio_base_url: Url | None = Field(None, validation_alias="TWILIO_BASE_URL")
+    esms_api_key: SecretStr | None = Field(None, validation_alias="ESMS_API_KEY")
+    esms_secret_key: SecretStr | None = Field(None, validation_alias="ESMS_SECRET_KEY")
+    esms_brandname: str | None = Field(None, min_length=1, max_length=20, validation_alias="ESMS_BRANDNAME")
+    esms_base_url: Url = Field("https://rest.esms.vn", validation_alias="ESMS_BASE_URL")
+    esms_sandbox: bool = Field(default=False, validation_alias="ESMS_SANDBOX")
+    sms_inbound_secret: SecretStr | None = Field(None, min_length=32, validation_alias="SMS_INBOUND_SECRET")
     telegram_token: SecretStr | None = Field(None, validation_alias="TELEGRAM_TOKEN")
     telegram_base_url: Url = Field("https://api.telegram.org", validation_alias="TELEGRAM_BASE_URL")
     telegram_webhook_secret: SecretStr | None = Field(
@@ -114,6 +129,8 @@ class Settings(BaseSettings):
     zalo_oa_secret: SecretStr | None = Field(None, validation_alias="ZALO_OA_SECRET")  # signs web hooks
     zalo_oauth_base_url: Url = Field("https://oauth.zaloapp.com", validation_alias="ZALO_OAUTH_BASE_URL")
     zalo_base_url: Url = Field("https://openapi.zalo.me", validation_alias="ZALO_BASE_URL")
+    zalo_business_base_url: Url = Field("https://business.openapi.zalo.me", validation_alias="ZALO_BUSINESS_BASE_URL")
+    zalo_templates: str = Field("", validation_alias="ZALO_TEMPLATES")
     zalo_photo_hosts: str = Field("", validation_alias="ZALO_PHOTO_HOSTS")
     zalo_site_verification: str | None = Field(
         None, pattern=r"^[\w-]{8,200}$", validation_alias="ZALO_SITE_VERIFICATION"
@@ -151,6 +168,17 @@ class Settings(BaseSettings):
                 "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
                 "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
             )
+        wants_esms = self.sms_gateway is SmsGateway.ESMS
+        if (wants_esms or self.esms_api_key or self.esms_secret_key) and not self.has_esms:
+            raise ValueError("ESMS_*: cần đủ ESMS_API_KEY, ESMS_SECRET_KEY và ESMS_BRANDNAME")
+        try:
+            ids = self.zalo_template_ids
+        except ValueError:
+            ids = None
+        if not isinstance(ids, dict) or not all(isinstance(one, str) and one for one in ids.values()):
+            raise ValueError(
+                'ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}'
+            )
         secret = self.telegram_webhook_secret
         if secret is not None and not re.fullmatch("[A-Za-z0-9_-]+", secret.get_secret_value()):
             raise ValueError("TELEGRAM_WEBHOOK_SECRET: Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
@@ -170,15 +198,38 @@ class Settings(BaseSettings):
         return self.zalo_app_id is not None
 
     @property
+    def receipts_from(self) -> frozenset[str]:
+        """The gateways whose "delivered" the office has found to come from handsets."""
+        return frozenset(name.strip() for name in self.handset_receipts.split(",") if name.strip())
+
+    @property
     def has_twilio(self) -> bool:
         """Whether everything Twilio needs is set."""
         sender = self.twilio_from or self.twilio_messaging_service_sid
         return bool(self.twilio_account_sid and self.twilio_auth_token and sender)
 
     @property
+    def has_esms(self) -> bool:
+        """Whether everything eSMS needs is set."""
+        return bool(self.esms_api_key and self.esms_secret_key and self.esms_brandname)
+
+    @property
+    def sms_goes_through(self) -> SmsGateway:
+        """The gateway of real SMS: SIMULATOR, TWILIO or ESMS."""
+        if self.sms_gateway is not SmsGateway.AUTO:
+            return self.sms_gateway
+        return SmsGateway.TWILIO if self.has_twilio else SmsGateway.ESMS if self.has_esms else SmsGateway.SIMULATOR
+
+    @property
     def uses_twilio(self) -> bool:
         """Whether real SMS go out through Twilio."""
-        return self.has_twilio and self.sms_gateway is not SmsGateway.SIMULATOR
+        return self.sms_goes_through is SmsGateway.TWILIO
+
+    @property
+    def zalo_template_ids(self) -> dict[str, str]:
+        """Event → id of its registered Zalo template; empty where none is set."""
+        found: dict[str, str] = json.loads(self.zalo_templates) if self.zalo_templates else {}
+        return found
 
     @property
     def chosen_engine(self) -> Engine:

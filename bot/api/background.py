@@ -20,11 +20,13 @@ from prometheus_client import Counter, Gauge
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
+from bot.channels.opening import open_gateways
 from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
-from bot.notices import policy
+from bot.notices import policy, routes
+from bot.notices.reminders import remind
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import queue
@@ -77,6 +79,7 @@ class Background:
             self._spawn(f"inbox {number}", self._inbox)
         self._spawn("sweep", self._sweep)
         self._spawn("notices", self._notices)
+        self._spawn("reminders", self._reminders)
         self._spawn("retention", self._retention)
         for name, work in self._others.items():
             self._spawn(name, work)
@@ -163,8 +166,21 @@ class Background:
     async def _notices(self) -> None:
         from bot.notices.sending import run_pass  # noqa: PLC0415
 
-        await run_in_threadpool(run_pass, self.database, self.settings, owner=self.owner, now=self.clock())
-        await self.news("sms")
+        gateways = open_gateways(self.settings, self.database, self.clock)
+        try:
+            while True:
+                await run_pass(self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways)
+                await self.news("sms")
+        finally:
+            await gateways.close()
+
+    async def _reminders(self) -> None:
+        def put() -> None:
+            with self.database.write() as session:
+                remind(session, self.settings, self.clock())
+
+        await run_in_threadpool(put)
+        await asyncio.sleep(PRUNE_SECONDS)
 
     async def _retention(self) -> None:
         def forget() -> bool:
@@ -253,7 +269,8 @@ class Background:
                 case "uncertain":
                     queue.mark_uncertain(session, outbox_id, owner, now, told)
                 case _:
-                    queue.mark_failed(session, outbox_id, owner, now, told)
+                    if queue.mark_failed(session, outbox_id, owner, now, told):
+                        routes.fall_back(session, session.get_one(Outbox, outbox_id), self.settings, now)
             if error.kind == "blocked":
                 who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
                 conversation = session.exec(select(Conversation).where(*who)).first()
@@ -266,3 +283,4 @@ class Background:
                 for other in session.exec(waiting):
                     other.state, other.error = "failed", told[:500]
                     session.add(other)
+                    routes.fall_back(session, other, self.settings, now)

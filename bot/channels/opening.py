@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bot.channels.port import PushChannel
 from bot.clock import Clock
+from bot.notices.gateways.pool import Gateways
+from bot.notices.gateways.zalo_template import TokenSource
 from bot.settings import Settings
 from bot.storage.database import Database
 
@@ -24,3 +26,13 @@ def open_channels(settings: Settings, database: Database, clock: Clock) -> list[
 
         channels.append(ZaloOa(settings, database, clock))
     return channels
+
+
+def open_gateways(settings: Settings, database: Database, clock: Clock) -> Gateways:
+    """The gateways of notices, with the Official Account's token where there is one."""
+    token: TokenSource | None = None
+    if settings.has_zalo_oa:
+        from bot.channels.zalo_oa.template_token import TemplateToken  # noqa: PLC0415
+
+        token = TemplateToken(settings, database, clock)
+    return Gateways(settings, token)

@@ -14,7 +14,7 @@ from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
 from bot.errors import BadInputError
 from bot.logs import configure_logging
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, SmsGateway, load_settings
 from bot.storage.database import Database, open_database
 
 if TYPE_CHECKING:
@@ -83,9 +83,12 @@ def _zalo_oa(settings: Settings) -> str:
 
 
 def _sms(settings: Settings) -> str:
-    if settings.uses_twilio:
+    through = settings.sms_goes_through
+    if through is SmsGateway.TWILIO:
         return "gửi thật qua Twilio (hồ sơ thử thì không)"
-    return "vào điện thoại giả lập; đặt TWILIO_* để gửi thật (nhận báo đã đến máy cần PUBLIC_BASE_URL)"
+    if through is SmsGateway.ESMS:
+        return f"gửi {'thử (sandbox)' if settings.esms_sandbox else 'thật'} qua eSMS (hồ sơ thử thì không)"
+    return "vào điện thoại giả lập; đặt TWILIO_* hoặc ESMS_* để gửi thật (nhận báo đã đến máy cần PUBLIC_BASE_URL)"
 
 
 def _announce(settings: Settings, port: int, password: str | None, office: str) -> None:

@@ -29,6 +29,10 @@ _TELL = re.compile(
 )
 _HERE = re.compile(r"(?:nhan |bao )?(?:o day|vao day|day)")
 _BY_SMS = re.compile(r"(?:nhan |bao )?(?:bang |qua )?(?:sms|tin nhan|dien thoai)")
+_NEWS = r"(?: tin| tin bao| tin nhan| thong bao)"
+_BACK = re.compile(
+    rf"(?:toi |minh |em |muon |cho )*(?:bat|nhan|bao)(?: lai{_NEWS}?|{_NEWS} (?:tro )?lai)(?: a| nhe| nha)*"
+)
 _ME = r"(?:toi|minh|em|tui|con|chau|tao)"
 _ERASE = re.compile(
     rf"(?:{_ME} |muon |cho |lam on |xin |hay |yeu cau |de nghi |giup )*(?:xoa|huy) (?:het |toan bo |tat ca |moi |cac )*"
@@ -84,6 +88,9 @@ def step(text: str, memory: Memory, owners: Owners, channel: str) -> Turn | None
         return erasing
     if memory.pending == "erase":
         memory = replace(memory, pending=None)
+    if _BACK.fullmatch(folded):
+        said = Reply(_T["resubscribed"])
+        return _turn("subscribe", Outcome.ACKNOWLEDGED, said, memory, effects=("resubscribe",))
     for pattern, wish in ((_DETAILS, "details"), (_SUBSCRIBE, "subscribe")):
         if pattern.fullmatch(folded):
             return asked(wish, tuple(hit.code for hit in find_codes(text)), memory, owners, channel)

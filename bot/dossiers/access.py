@@ -17,7 +17,7 @@ from sqlmodel import Session, col, func, select
 
 from bot.conversation.model import DossierDetails, Proof
 from bot.logs import mask
-from bot.notices import policy
+from bot.notices import consent, policy
 from bot.notices.templates import one_time_code
 from bot.secrets import digest
 from bot.settings import Settings
@@ -167,7 +167,7 @@ def send_code(session: Session, citizen: Citizen, code: str, settings: Settings,
     return queue.put_outbox(
         session,
         Outbox(
-            kind="otp", channel=policy.SMS, recipient=dossier.phone, dedupe_key=f"otp:{row.id}",
+            kind="otp", channel=consent.SMS, recipient=dossier.phone, dedupe_key=f"otp:{row.id}",
             body={"text": text, "buttons": []}, demo=dossier.demo, not_before=now, expires_at=expires, created_at=now,
         ),
     )  # fmt: skip
@@ -195,14 +195,14 @@ def details(
     dossier = session.get(Dossier, code)
     if dossier is None or not is_open(session, citizen, code, now):
         return None
-    wants = policy.wants(session, policy.SMS, dossier.phone, code) if dossier.phone else False
+    wants = consent.wants(session, consent.SMS, dossier.phone, code) if dossier.phone else False
     return DossierDetails(
         procedure=procedure_name,
         received_at=dossier.received_at,
         note=dossier.note,
         phone=mask(dossier.phone) if dossier.phone else None,
         sms=bool(dossier.consent_sms if wants is None else wants),
-        chat=bool(policy.wants(session, citizen.channel, citizen.sender, code)),
+        chat=bool(consent.wants(session, citizen.channel, citizen.sender, code)),
     )
 
 
