@@ -33,7 +33,8 @@ def _fill(database: Database, waiting: int) -> None:
             numbers = range(start, min(start + 5000, waiting))
             codes = [f"H30.99.01-261124-{number:07d}" for number in numbers]
             dossiers = [
-                {"code": code, "status": 9, "phone": f"+8495{number:07d}", "consent_sms": True, "return_mode": "counter",
+                {"code": code, "status": 9, "phone": f"+8495{number:07d}", "consent_sms": True,
+                 "return_mode": "counter",
                  "demo": False, "created_at": NOW, "updated_at": NOW}
                 for number, code in zip(numbers, codes, strict=True)
             ]  # fmt: skip
