@@ -17,6 +17,7 @@ from bot.errors import BadInputError
 from bot.settings import Engine, Settings
 from nlu.cache import ModelCache
 from nlu.embedded import EmbeddedEngine
+from nlu.entries import fingerprint
 from nlu.port import NluEngine
 from nlu.training_data import TrainingDataError
 
@@ -46,14 +47,15 @@ def open_engine(settings: Settings, desk: Desk, engine: Engine | None = None) ->
     Raises:
         BadInputError: the training content is wrong.
     """
+    entries = desk.catalog.entries()
     try:
-        embedded = EmbeddedEngine(desk.catalog.entries(), cache=ModelCache(settings.var_dir / "models"))
+        embedded = EmbeddedEngine(entries, cache=ModelCache(settings.var_dir / "models"))
     except TrainingDataError as error:
         raise BadInputError(f"nlu/training: {error}") from error
-    if (engine or settings.engine) is Engine.RASA:
+    if (engine or settings.chosen_engine) is Engine.RASA:
         from nlu.rasa import RasaEngine  # noqa: PLC0415 - httpx only where it is used
 
-        return RasaEngine(settings.rasa_url, embedded)
+        return RasaEngine(settings.rasa_url, embedded, catalogue=fingerprint(entries), limit=settings.rasa_seconds)
     return embedded
 
 

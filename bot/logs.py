@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 _PHONE = re.compile(r"(?<![\w.])(\+?84|0)(\d{2})\d{4}(\d{3})(?!\w)")
 _ID = re.compile(r"(?<![\w.-])(\d{3})\d{6}(\d{3})(?![\w.-])")
-_BOT_TOKEN = re.compile(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}\b")
+_BOT_TOKEN = re.compile(r"(?<!\d)\d{6,24}:[A-Za-z0-9_-]{20,}")  # Telegram's and Zalo's
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -52,8 +52,10 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "telegram", "twilio", "alembic", "uvicorn.access"):
+    for name in ("httpx", "httpcore", "twilio", "alembic", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings hold whole messages; our channel tells what went wrong itself.
+    logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from sqlmodel import Session, col, select
 
 from bot.channels.port import FetchError
-from bot.channels.rendering import Message, render
+from bot.channels.rendering import Message, render, render_all
 from bot.channels.rendering import to_json as message_json
 from bot.citizen import CitizenDossiers, citizen_of
 from bot.clock import Clock, utc_now
@@ -29,13 +29,13 @@ from bot.conversation.model import Turn as Said
 from bot.conversation.owner import CHATS
 from bot.conversation.talk import Talk, failed_turn
 from bot.dossiers import access
-from bot.notices import policy
+from bot.notices import consent
 from bot.receipts import read_receipt
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Preference, Turn
+from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Turn
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
@@ -68,6 +68,7 @@ class Service:
         self.talk = talk
         self.clock = clock
         self._photos = photos or {}
+        self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message to the inbox.
@@ -105,6 +106,8 @@ class Service:
             self._broke(inbox_id, owner, error)
         else:
             _TURNS.labels(incoming.channel, said.outcome if said else "none").inc()
+        if self.on_reply is not None:
+            self.on_reply(incoming.channel)
         return incoming.channel
 
     def inbox_id(self, channel: str, message_id: str) -> int:
@@ -149,8 +152,9 @@ class Service:
             if not (error.final or last_try):
                 raise
             log.warning("bỏ qua ảnh không tải được: %s", error)
-            return replace(incoming, photo=None, problem="not_fetched")
-        return replace(incoming, photo=None, text="\n".join(reading.codes), problem=reading.problem)
+            return replace(incoming, photo=None, problem=error.problem)
+        # Where no code could be read, what was written below the photo may still say what is wanted.
+        return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
 
     def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:
         """Understands, answers and stores; None where the message asks for no answer."""
@@ -194,9 +198,8 @@ class Service:
         said: Said,
         now: datetime,
     ) -> None:
-        rendered = [render(reply, incoming.channel) for reply in said.replies]
-        menu = rendered[-1].menu if rendered else ()
-        conversation.memory = to_json(replace(said.memory, menu=menu))
+        rendered = render_all(said.replies, incoming.channel)
+        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu))
         conversation.last_at = now
         session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
@@ -204,7 +207,7 @@ class Service:
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
-        messages = [message for one in rendered for message in one.messages]
+        messages = list(rendered.messages)
         session.add(
             Turn(
                 conversation_id=conversation.id,
@@ -281,22 +284,20 @@ class Service:
         what, _, code = effect.partition(":")
         citizen = citizen_of(incoming)
         if what == "unsubscribe":
-            session.add(
-                Preference(
-                    channel=incoming.channel, recipient=incoming.sender, wants=False, evidence="tin nhắn", at=now
-                )
-            )
+            consent.refuse(session, incoming.channel, incoming.sender, now, evidence=f"tin {incoming.message_id}")
+        elif what == "resubscribe":
+            consent.bring_back(session, incoming.channel, incoming.sender, now, evidence=f"tin {incoming.message_id}")
         elif what == "send_code":
             access.send_code(session, citizen, code, self.settings, now)
         elif what == "tell_here":
-            policy.subscribe(
+            consent.subscribe(
                 session, incoming.channel, incoming.sender, code, now, evidence=f"turn:{incoming.message_id}"
             )
         elif what == "tell_sms":
             dossier = session.get(Dossier, code)
             if dossier is not None and dossier.phone and access.is_open(session, citizen, code, now):
                 evidence = f"{incoming.channel}:{incoming.message_id}"
-                policy.subscribe(session, policy.SMS, dossier.phone, code, now, evidence=evidence)
+                consent.subscribe(session, consent.SMS, dossier.phone, code, now, evidence=evidence)
         elif what in {"handoff", "complaint", "rating", "miss"}:
             text = _kept(incoming)
             session.add(Handoff(conversation_id=conversation_id, kind=what, text=text, created_at=now))

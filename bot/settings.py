@@ -6,6 +6,8 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 
 from __future__ import annotations
 
+import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -28,17 +30,40 @@ class Engine(StrEnum):
 
 
 class SmsGateway(StrEnum):
-    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else the phone simulator."""
+    """Where SMS go. ``auto``: Twilio where TWILIO_* is set, else eSMS where ESMS_* is, else the phone simulator."""
 
     AUTO = "auto"
     SIMULATOR = "simulator"
     TWILIO = "twilio"
+    ESMS = "esms"
 
 
 def _http_base(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("cần địa chỉ bắt đầu bằng http:// hoặc https://")
     return value.rstrip("/")
+
+
+_ORIGIN = re.compile(
+    r"(?:https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|http://(?:localhost|127\.0\.0\.1))"
+    r"(?::([1-9]\d{0,4}))?"
+)
+
+
+def _origins(value: str) -> str:
+    """Origins only: they stand in a security header, where a path or a wild card would mean something else."""
+    for site in _listed(value):
+        found = _ORIGIN.fullmatch(site)
+        if found is None or int(found[1] or 1) > 65535:
+            raise ValueError(
+                f"«{site}» không phải địa chỉ trang; cần https://tên-miền[:cổng], cách nhau bằng dấu phẩy, không có "
+                "đường dẫn hay dấu / ở cuối (http:// chỉ dùng cho localhost và 127.0.0.1)"
+            )
+    return value
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip().lower() for part in value.split(",") if part.strip()))
 
 
 Url = Annotated[str, AfterValidator(_http_base)]
@@ -57,7 +82,9 @@ class Settings(BaseSettings):
     catalog: Path = Field(ROOT / "procedures_data", validation_alias="MOTCUA_CATALOG")
     office: str = Field("chau-thanh", pattern=r"^[a-z0-9-]{2,60}$", validation_alias="MOTCUA_OFFICE")
     engine: Engine = Field(Engine.EMBEDDED, validation_alias="MOTCUA_ENGINE")
+    nlu_engine: Engine | None = Field(None, validation_alias="NLU_ENGINE")  # another name of the one above; wins
     rasa_url: Url = Field("http://127.0.0.1:5005", validation_alias="MOTCUA_RASA_URL")
+    rasa_seconds: float = Field(1.0, ge=0.05, le=10, validation_alias="MOTCUA_RASA_SECONDS")
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(8000, ge=0, le=65535, validation_alias="PORT")
     public_base_url: Url | None = Field(None, validation_alias="PUBLIC_BASE_URL")
@@ -70,6 +97,13 @@ class Settings(BaseSettings):
     notice_delay_minutes: float = Field(3, ge=0, le=1440, validation_alias="MOTCUA_NOTICE_DELAY_MINUTES")
     notice_from_hour: int = Field(7, ge=0, le=23, validation_alias="MOTCUA_NOTICE_FROM_HOUR")
     notice_to_hour: int = Field(21, ge=1, le=24, validation_alias="MOTCUA_NOTICE_TO_HOUR")
+    notice_basis: str = Field("", max_length=200, validation_alias="MOTCUA_NOTICE_BASIS")
+    notices_per_recipient_day: int = Field(5, ge=1, validation_alias="MOTCUA_NOTICES_PER_RECIPIENT_DAY")
+    sms_per_second: float = Field(10, gt=0, le=1000, validation_alias="MOTCUA_SMS_PER_SECOND")
+    sms_segments_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_SEGMENTS_PER_DAY")
+    sms_dong_per_day: int = Field(0, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_DAY")
+    sms_dong_per_segment: float = Field(520, ge=0, validation_alias="MOTCUA_SMS_DONG_PER_SEGMENT")
+    handset_receipts: str = Field("", validation_alias="MOTCUA_HANDSET_RECEIPTS")
     sms_gateway: SmsGateway = Field(SmsGateway.AUTO, validation_alias="MOTCUA_SMS_GATEWAY")
     twilio_account_sid: str | None = Field(None, pattern="^AC[0-9a-zA-Z]{32}$", validation_alias="TWILIO_ACCOUNT_SID")
     twilio_auth_token: SecretStr | None = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
@@ -78,6 +112,12 @@ class Settings(BaseSettings):
         None, pattern="^MG[0-9a-zA-Z]{32}$", validation_alias="TWILIO_MESSAGING_SERVICE_SID"
     )
     twilio_base_url: Url | None = Field(None, validation_alias="TWILIO_BASE_URL")
+    esms_api_key: SecretStr | None = Field(None, validation_alias="ESMS_API_KEY")
+    esms_secret_key: SecretStr | None = Field(None, validation_alias="ESMS_SECRET_KEY")
+    esms_brandname: str | None = Field(None, min_length=1, max_length=20, validation_alias="ESMS_BRANDNAME")
+    esms_base_url: Url = Field("https://rest.esms.vn", validation_alias="ESMS_BASE_URL")
+    esms_sandbox: bool = Field(default=False, validation_alias="ESMS_SANDBOX")
+    sms_inbound_secret: SecretStr | None = Field(None, min_length=32, validation_alias="SMS_INBOUND_SECRET")
     telegram_token: SecretStr | None = Field(None, validation_alias="TELEGRAM_TOKEN")
     telegram_base_url: Url = Field("https://api.telegram.org", validation_alias="TELEGRAM_BASE_URL")
     telegram_webhook_secret: SecretStr | None = Field(
@@ -89,6 +129,8 @@ class Settings(BaseSettings):
     zalo_oa_secret: SecretStr | None = Field(None, validation_alias="ZALO_OA_SECRET")  # signs web hooks
     zalo_oauth_base_url: Url = Field("https://oauth.zaloapp.com", validation_alias="ZALO_OAUTH_BASE_URL")
     zalo_base_url: Url = Field("https://openapi.zalo.me", validation_alias="ZALO_BASE_URL")
+    zalo_business_base_url: Url = Field("https://business.openapi.zalo.me", validation_alias="ZALO_BUSINESS_BASE_URL")
+    zalo_templates: str = Field("", validation_alias="ZALO_TEMPLATES")
     zalo_photo_hosts: str = Field("", validation_alias="ZALO_PHOTO_HOSTS")
     zalo_site_verification: str | None = Field(
         None, pattern=r"^[\w-]{8,200}$", validation_alias="ZALO_SITE_VERIFICATION"
@@ -100,7 +142,7 @@ class Settings(BaseSettings):
         None, min_length=8, max_length=256, validation_alias="ZALO_BOT_WEBHOOK_SECRET"
     )
 
-    embed_sites: str = Field("", validation_alias="MOTCUA_EMBED_SITES")
+    embed_sites: Annotated[str, AfterValidator(_origins)] = Field("", validation_alias="MOTCUA_EMBED_SITES")
     web_messages_per_minute: int = Field(20, ge=1, validation_alias="MOTCUA_WEB_MESSAGES_PER_MINUTE")
     web_messages_per_network_minute: int = Field(200, ge=1, validation_alias="MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE")
     codes_per_sender_day: int = Field(3, ge=1, validation_alias="MOTCUA_CODES_PER_SENDER_DAY")
@@ -126,15 +168,39 @@ class Settings(BaseSettings):
                 "TWILIO_*: cần đủ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN và một trong "
                 "TWILIO_FROM, TWILIO_MESSAGING_SERVICE_SID"
             )
+        wants_esms = self.sms_gateway is SmsGateway.ESMS
+        if (wants_esms or self.esms_api_key or self.esms_secret_key) and not self.has_esms:
+            raise ValueError("ESMS_*: cần đủ ESMS_API_KEY, ESMS_SECRET_KEY và ESMS_BRANDNAME")
+        try:
+            ids = self.zalo_template_ids
+        except ValueError:
+            ids = None
+        if not isinstance(ids, dict) or not all(isinstance(one, str) and one for one in ids.values()):
+            raise ValueError(
+                'ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}'
+            )
+        secret = self.telegram_webhook_secret
+        if secret is not None and not re.fullmatch("[A-Za-z0-9_-]+", secret.get_secret_value()):
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET: Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
         zalo = (self.zalo_app_id, self.zalo_app_secret, self.zalo_oa_secret)
         if any(zalo) and not all(zalo):
             raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")
         return self
 
     @property
+    def embed_origins(self) -> tuple[str, ...]:
+        """The sites that may show the chat in a frame, as origins; empty: none may."""
+        return _listed(self.embed_sites)
+
+    @property
     def has_zalo_oa(self) -> bool:
         """Whether a Zalo Official Account is set up."""
         return self.zalo_app_id is not None
+
+    @property
+    def receipts_from(self) -> frozenset[str]:
+        """The gateways whose "delivered" the office has found to come from handsets."""
+        return frozenset(name.strip() for name in self.handset_receipts.split(",") if name.strip())
 
     @property
     def has_twilio(self) -> bool:
@@ -143,9 +209,32 @@ class Settings(BaseSettings):
         return bool(self.twilio_account_sid and self.twilio_auth_token and sender)
 
     @property
+    def has_esms(self) -> bool:
+        """Whether everything eSMS needs is set."""
+        return bool(self.esms_api_key and self.esms_secret_key and self.esms_brandname)
+
+    @property
+    def sms_goes_through(self) -> SmsGateway:
+        """The gateway of real SMS: SIMULATOR, TWILIO or ESMS."""
+        if self.sms_gateway is not SmsGateway.AUTO:
+            return self.sms_gateway
+        return SmsGateway.TWILIO if self.has_twilio else SmsGateway.ESMS if self.has_esms else SmsGateway.SIMULATOR
+
+    @property
     def uses_twilio(self) -> bool:
         """Whether real SMS go out through Twilio."""
-        return self.has_twilio and self.sms_gateway is not SmsGateway.SIMULATOR
+        return self.sms_goes_through is SmsGateway.TWILIO
+
+    @property
+    def zalo_template_ids(self) -> dict[str, str]:
+        """Event → id of its registered Zalo template; empty where none is set."""
+        found: dict[str, str] = json.loads(self.zalo_templates) if self.zalo_templates else {}
+        return found
+
+    @property
+    def chosen_engine(self) -> Engine:
+        """The engine that reads messages, by whichever name it was set."""
+        return self.nlu_engine or self.engine
 
     @property
     def database(self) -> str:

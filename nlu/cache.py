@@ -28,6 +28,47 @@ class Kept:
     unmasked: frozenset[str]
 
 
+def write_kept(path: Path, kept: Kept) -> None:
+    """Writes it as one file (numpy's ``.npz``, whatever the name).
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    told = {
+        "classes": {name: model.classes for name, model in kept.models.items()},
+        "tokens": {n: sorted(m.vocabulary, key=m.vocabulary.__getitem__) for n, m in kept.models.items()},
+        "unmasked": sorted(kept.unmasked),
+    }
+    arrays = {
+        f"{name}_{part_of}": getattr(model, part_of)
+        for name, model in kept.models.items()
+        for part_of in ("idf", "weights", "biases")
+    }
+    with path.open("wb") as file:
+        np.savez(file, told=np.frombuffer(json.dumps(told).encode(), np.uint8), **arrays)
+
+
+def read_kept(path: Path) -> Kept:
+    """Reads what ``write_kept`` wrote.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile: it is not there, or broken.
+    """
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        told = json.loads(bytes(stored["told"]))
+        models = {
+            name: LinearModel(
+                tuple(classes),
+                {token: row for row, token in enumerate(told["tokens"][name])},
+                stored[f"{name}_idf"],
+                stored[f"{name}_weights"],
+                stored[f"{name}_biases"],
+            )
+            for name, classes in told["classes"].items()
+        }
+        return Kept(models, frozenset(told["unmasked"]))
+
+
 class ModelCache:
     """A folder with at most one file (numpy's ``.npz``); a broken or stale one is as good as none."""
 
@@ -43,19 +84,7 @@ class ModelCache:
     def load(self, entries: Sequence[Entry], training: Training) -> Kept | None:
         """What was kept for exactly this content and code, or None."""
         try:
-            with self._path(entries, training).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                told = json.loads(bytes(stored["told"]))
-                models = {
-                    name: LinearModel(
-                        tuple(classes),
-                        {token: row for row, token in enumerate(told["tokens"][name])},
-                        stored[f"{name}_idf"],
-                        stored[f"{name}_weights"],
-                        stored[f"{name}_biases"],
-                    )
-                    for name, classes in told["classes"].items()
-                }
-                return Kept(models, frozenset(told["unmasked"]))
+            return read_kept(self._path(entries, training))
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -63,20 +92,9 @@ class ModelCache:
         """Keeps it in place of older files; a folder that cannot be written only costs time."""
         path = self._path(entries, training)
         part = path.with_suffix(f".{os.getpid()}.part")
-        told = {
-            "classes": {name: model.classes for name, model in kept.models.items()},
-            "tokens": {n: sorted(m.vocabulary, key=m.vocabulary.__getitem__) for n, m in kept.models.items()},
-            "unmasked": sorted(kept.unmasked),
-        }
-        arrays = {
-            f"{name}_{part_of}": getattr(model, part_of)
-            for name, model in kept.models.items()
-            for part_of in ("idf", "weights", "biases")
-        }
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(file, told=np.frombuffer(json.dumps(told).encode(), np.uint8), **arrays)
+            write_kept(part, kept)
             part.replace(path)
             for old in self._folder.glob("embedded-*"):
                 if old != path:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from nlu.aspects import Aspects
 from nlu.cache import Kept, ModelCache
 from nlu.codes import find_codes, near_misses, procedure_codes
 from nlu.concepts import Concepts
 from nlu.english import English
-from nlu.entries import Candidate, Entry
+from nlu.entries import Candidate, Entry, in_force
 from nlu.features import ASKING, PLAIN, SUBJECTLESS
 from nlu.intents import Intents, evidence
 from nlu.linker import LEARN_UP_TO, Link, Linker
@@ -61,6 +62,31 @@ def probability(margin: float, content: int) -> float:
     return 1.0 / (1.0 + math.exp(-odds))
 
 
+class Message(NamedTuple):
+    """A message on its way to a judge: in Vietnamese as typed, prepared, with what it may be about."""
+
+    text: str
+    prepared: Prepared
+    links: tuple[Link, ...]
+    known: float
+
+
+class Judged(NamedTuple):
+    """What a judge says of a message.
+
+    Attributes:
+        intent: one of ``INTENTS``.
+        confidence: 0–1.
+        near_outside: being out of scope is not far behind.
+        aspects: tells what is asked of a procedure; called only where that matters.
+    """
+
+    intent: str
+    confidence: float
+    near_outside: bool
+    aspects: Callable[[], tuple[str, ...]]
+
+
 class EmbeddedEngine:
     """Reads messages with models trained from the catalogue and ``nlu/training`` at start."""
 
@@ -77,7 +103,8 @@ class EmbeddedEngine:
         kept = cache.load(entries, training) if cache else None
         models = kept.models if kept else {}
         concepts = Concepts(training.concepts)
-        self._linker = Linker(self._merged(entries, training), model=models.get("linker"), concepts=concepts)
+        asked = ((example.procedure, example.text) for example in training.examples if example.procedure)
+        self._linker = Linker(in_force(entries, asked), model=models.get("linker"), concepts=concepts)
         self._english = English(training.english)
         self._families = {
             self._said(prepare(example.text).words): known
@@ -113,26 +140,6 @@ class EmbeddedEngine:
         """The codes in force of those that the catalogue has; () where fewer than two are left."""
         known = dict.fromkeys(self._successor.get(code) or code for code in codes if code in self._by_code)
         return tuple(known)[:5] if len(known) > 1 else ()
-
-    def _merged(self, entries: Sequence[Entry], training: Training) -> list[Entry]:
-        """Entries in force with the training questions; a superseded one's names and examples lead to its successor."""
-        extra: dict[str, list[Entry]] = {}
-        asked: dict[str, list[str]] = {}
-        for example in training.examples:
-            if example.procedure:
-                asked.setdefault(self._successor.get(example.procedure) or example.procedure, []).append(example.text)
-        for entry in entries:
-            if entry.superseded_by and entry.superseded_by in self._by_code:
-                extra.setdefault(entry.superseded_by, []).append(entry)
-        merged = []
-        for entry in self.entries:
-            olds = extra.get(entry.code, [])
-            everyday = (*entry.everyday_names, *(n for old in olds for n in (old.name, *old.everyday_names)))
-            examples = (*entry.examples, *(e for old in olds for e in old.examples), *asked.get(entry.code, ()))
-            merged.append(
-                Entry(entry.code, entry.name, entry.short_name, everyday, examples, entry.siblings, entry.superseded_by)
-            )
-        return merged
 
     def _for_intents(self, training: Training) -> list[Example]:
         """The labelled messages, and a few of each procedure: how people ask is alike, whatever they ask about."""
@@ -220,9 +227,19 @@ class EmbeddedEngine:
 
     def parse(self, text: str) -> Understanding:
         """Reads one message alone, without memory."""
+        return self.read(text, self._judge)
+
+    def read(self, text: str, judge: Callable[[Message], Judged]) -> Understanding:
+        """Reads one message; what grammar does not decide of intent and aspects, ``judge`` does.
+
+        Args:
+            text: as typed.
+            judge: asked at most once; what it raises is raised.
+        """
         hits = tuple(hit.code for hit in find_codes(text))
         near = near_misses(text) if not hits else ()
-        prepared = prepare(self._english.in_vietnamese(text))
+        said = self._english.in_vietnamese(text)
+        prepared = prepare(said)
         words = prepared.words
         if not any(character.isalnum() for character in prepared.text):
             return Understanding(text, "out_of_scope", 1.0, dossier_codes=hits, near_codes=near)
@@ -235,21 +252,20 @@ class EmbeddedEngine:
         content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
         content += 2 * self._linker.kept(words)
         links = self._linker.rank(words)
-        decisive = sorted((link.learned for link in links), reverse=True)
-        guess = self._intents.intent(words, prepared.folded, evidence(decisive, known))
-        intent, confidence = guess.intent, guess.certainty
+        judged = judge(Message(said, prepared, tuple(links), known))
+        intent, confidence = judged.intent, judged.confidence
         if near and intent not in {"human", "complaint", "unsubscribe"}:
             intent, confidence = "dossier_status", 0.7
-        said = self._said(words)
-        sure = FEW + 1 if said in self._names else content
-        family = self._family(said)
-        candidates = family or self._by_name(said, links) or self._candidates(links, sure)
+        about = self._said(words)
+        sure = FEW + 1 if about in self._names else content
+        family = self._family(about)
+        candidates = family or self._by_name(about, links) or self._candidates(links, sure)
         unsure = not candidates or candidates[0].score < UNSURE_BELOW
-        if intent == "ask_procedure" and content and guess.lead < OUTSIDE_NEAR and unsure and not family:
+        if intent == "ask_procedure" and content and judged.near_outside and unsure and not family:
             intent = "out_of_scope"  # about nothing that we know, and not far from chatter
         if intent not in _ASKING:
             return Understanding(text, intent, confidence, near_codes=near, known_share=known)
-        aspects = self._aspects.asked(prepared.text, words) if intent == "ask_procedure" else ()
+        aspects = judged.aspects() if intent == "ask_procedure" else ()
         procedures = self._several(prepared, links) if intent == "ask_procedure" else ()
         if content == 0:
             procedures = ()  # what is asked, but not of what
@@ -266,6 +282,18 @@ class EmbeddedEngine:
             near_codes=near,
             known_share=known,
             content_words=content,
+        )
+
+    def _judge(self, message: Message) -> Judged:
+        """Intent and aspects by the models trained here."""
+        words = message.prepared.words
+        decisive = sorted((link.learned for link in message.links), reverse=True)
+        guess = self._intents.intent(words, message.prepared.folded, evidence(decisive, message.known))
+        return Judged(
+            guess.intent,
+            guess.certainty,
+            near_outside=guess.lead < OUTSIDE_NEAR,
+            aspects=lambda: self._aspects.asked(message.prepared.text, words),
         )
 
     def _named(self, text: str, codes: Sequence[str], known: float) -> Understanding:

@@ -75,7 +75,7 @@ def test_chat_to_sms(office: tuple[str, str]) -> None:
         page.goto(base)
         expect(page.get_by_role("heading", level=1)).to_contain_text("xã Châu Thành")
         page.get_by_label("Câu hỏi của ông/bà").fill("làm giấy khai sinh cho con cần gì")
-        page.get_by_role("button", name="Gửi").click()
+        page.get_by_role("button", name="Gửi", exact=True).click()
         expect(page.get_by_text("Giấy chứng sinh").first).to_be_visible()
         page.get_by_role("button", name="Lệ phí").last.click()
         expect(page.get_by_text("8.000 đồng/bản")).to_be_visible()
@@ -118,9 +118,14 @@ def test_without_script(office: tuple[str, str]) -> None:
     base, _password = office
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(java_script_enabled=False).new_page()
+        page = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640}).new_page()
         page.goto(base)
         page.get_by_label("Câu hỏi của ông/bà").fill("lam giay khai sinh can gi")
-        page.get_by_role("button", name="Gửi").click()
+        page.get_by_role("button", name="Gửi", exact=True).click()
         expect(page.get_by_text("Giấy chứng sinh").first).to_be_visible()
+        photo = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"}
+        page.get_by_label("Gửi ảnh giấy hẹn").set_input_files([photo])  # type: ignore[list-item]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("button", name="Gửi ảnh", exact=True).click()
+        expect(page.get_by_role("img", name=re.compile("chụp giấy hẹn"))).to_be_visible()
         browser.close()

@@ -19,7 +19,20 @@ def test_the_example_file_names_every_variable() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "70000"), ("PUBLIC_BASE_URL", "motcua.vn"), ("MOTCUA_SECRET_KEY", "ngắn"), ("MOTCUA_ENGINE", "gpt")],
+    [
+        ("PORT", "70000"),
+        ("PUBLIC_BASE_URL", "motcua.vn"),
+        ("MOTCUA_SECRET_KEY", "ngắn"),
+        ("MOTCUA_ENGINE", "gpt"),
+        ("MOTCUA_SMS_GATEWAY", "fax"),
+        ("ESMS_BASE_URL", "rest.esms.vn"),
+        ("ESMS_SANDBOX", "maybe"),
+        ("SMS_INBOUND_SECRET", "ngắn"),
+        ("ZALO_TEMPLATES", "7895417a7d3f9461cd2e"),
+        ("ZALO_TEMPLATES", '["7895417a7d3f9461cd2e"]'),
+        ("ZALO_TEMPLATES", '{"result_ready": 7895}'),
+        ("ZALO_TEMPLATES", '{"result_ready": ""}'),
+    ],
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
@@ -31,3 +44,38 @@ def test_twilio_half_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC" + "0" * 32)
     with pytest.raises(SettingsError, match="TWILIO_AUTH_TOKEN"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "set_up",
+    [
+        {"ESMS_API_KEY": "k"},
+        {"ESMS_SECRET_KEY": "s", "ESMS_BRANDNAME": "MotCua"},
+        {"ESMS_API_KEY": "k", "ESMS_SECRET_KEY": "s"},
+        {"MOTCUA_SMS_GATEWAY": "esms"},
+    ],
+)
+def test_esms_half_set_is_refused(monkeypatch: pytest.MonkeyPatch, set_up: dict[str, str]) -> None:
+    for name, value in set_up.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="ESMS_API_KEY, ESMS_SECRET_KEY và ESMS_BRANDNAME"):
+        load_settings()
+
+
+def test_esms_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ESMS_API_KEY": "k",
+        "ESMS_SECRET_KEY": "s",
+        "ESMS_BRANDNAME": "MotCua",
+        "ESMS_SANDBOX": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert (settings.sms_goes_through, settings.esms_sandbox) == ("esms", True)
+    assert "k" not in repr(settings.esms_api_key)
+
+
+def test_zalo_templates_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().zalo_template_ids == {}
+    monkeypatch.setenv("ZALO_TEMPLATES", '{"result_ready": "7895417a7d3f9461cd2e"}')
+    assert load_settings().zalo_template_ids == {"result_ready": "7895417a7d3f9461cd2e"}

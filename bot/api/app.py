@@ -11,18 +11,18 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot import guide
 from bot.api import dossiers, sms_webhooks
 from bot.api.background import Background
+from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
@@ -34,58 +34,7 @@ from bot.storage.tables import Inbox, Outbox
 
 log = logging.getLogger("motcua.app")
 HERE = Path(__file__).resolve().parent.parent / "console"
-MAX_BODY = 64 * 1024
-_HEADERS = {
-    b"content-security-policy": (
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"same-origin",
-    b"cache-control": b"no-store",
-}
 _WAITING = Gauge("motcua_queue_rows", "Rows that are not finished", ["queue", "state"])
-
-
-class Guard:
-    """Limits the size of requests and puts security headers on every answer (plain ASGI: no extra tasks)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        taken = 0
-        docs = scope["path"].startswith("/api/docs")
-        static = scope["path"].startswith("/static/")
-
-        async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY:
-                raise HTTPException(413)
-            return message
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                have = {name for name, _ in message["headers"]}
-                for name, value in _HEADERS.items():
-                    if docs and name == b"content-security-policy":
-                        continue  # the API's own documentation page brings its script along
-                    told = b"public, max-age=3600" if static and name == b"cache-control" else value
-                    if name not in have:
-                        message["headers"].append((name, told))
-            await send(message)
-
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY:
-            await PlainTextResponse("Yêu cầu quá lớn.", 413)(scope, receive, with_headers)
-            return
-        await self.app(scope, limited, with_headers)
 
 
 def create_app(
@@ -97,6 +46,8 @@ def create_app(
 ) -> FastAPI:
     """Builds the application over an open database, a built service and the channels that are switched on."""
     background = Background(settings, database, service, channels, clock)
+    streams = web.Streams(database, clock, lambda: background.news("web"))
+    background.beside("web", streams.look)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -104,6 +55,7 @@ def create_app(
         try:
             yield
         finally:
+            streams.close()
             await background.stop()
 
     app = FastAPI(
@@ -112,9 +64,12 @@ def create_app(
     )  # fmt: skip
     templates = Jinja2Templates(HERE / "templates")
     catalog = service.talk.desk(clock()).catalog
-    app.add_middleware(Guard)
+    app.add_middleware(
+        Guard, bodies=dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), frames={web.EMBED: settings.embed_origins}
+    )
+    app.state.streams = streams  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    app.include_router(web.router(service, templates))
+    app.include_router(web.router(service, templates, streams))
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
     app.include_router(staff.router(settings, database, catalog, templates, clock))
     app.include_router(dossiers.router(settings, database, clock))

@@ -20,11 +20,13 @@ from prometheus_client import Counter, Gauge
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
+from bot.channels.opening import open_gateways
 from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
-from bot.notices import policy
+from bot.notices import policy, routes
+from bot.notices.reminders import remind
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import queue
@@ -39,6 +41,7 @@ RETRY_SECONDS = 60.0  # the longest pause before a broken loop or channel is tri
 LEASE = timedelta(minutes=2)
 ACCOUNT_DELAY = timedelta(minutes=5)  # until staff have mended a channel's account
 INBOX_WORKERS = 3
+ENDING_SECONDS = 15.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
 SENDERS = 4  # messages sent at once on one channel, each to another citizen
 _SENT = Counter("motcua_channel_sends_total", "Sends by channel and how they ended", ["channel", "result"])
 _CHANNEL_UP = Gauge("motcua_channel_up", "1: the channel works, 0: see /ready for the reason", ["channel"])
@@ -60,28 +63,45 @@ class Background:
         self.problems: dict[str, str] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._senders: list[asyncio.Task[None]] = []
+        self._ending = False
+        self._others: dict[str, Callable[[], Any]] = {}
+
+    def beside(self, name: str, work: Callable[[], Any]) -> None:
+        """One more loop, to be started with the others; ``work`` is one round of it."""
+        self._others[name] = work
 
     async def start(self) -> None:
         """Starts all loops; a channel that cannot connect does not stop the others."""
         self._loop = asyncio.get_running_loop()
+        self.service.on_reply = self._ring_from_thread
         for number in range(INBOX_WORKERS):
             self._spawn(f"inbox {number}", self._inbox)
         self._spawn("sweep", self._sweep)
         self._spawn("notices", self._notices)
+        self._spawn("reminders", self._reminders)
         self._spawn("retention", self._retention)
+        for name, work in self._others.items():
+            self._spawn(name, work)
         for channel in self.channels.values():
             self._spawn(f"start {channel.name}", self._starting(channel))
             for number in range(SENDERS):
-                self._spawn(f"{channel.name} {number}", self._sending(channel))
+                self._senders.append(self._spawn(f"{channel.name} {number}", self._sending(channel)))
 
     async def stop(self) -> None:
-        """Closes what takes messages in, then ends the loops."""
+        """Lets the sends under way end, closes what takes messages in, then ends the loops."""
+        self._ending = True
+        for event in self._wake.values():
+            event.set()
+        if self._senders:
+            await asyncio.wait(self._senders, timeout=ENDING_SECONDS)
         for name in tuple(self.running):
             with suppress(Exception):  # a channel that can't say goodbye doesn't keep the others from it
                 await self.channels[name].stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.service.on_reply = None
 
     def receive(self, incoming: Incoming) -> int | None:
         """Commits a message and wakes the loop that works it off (called in a thread).
@@ -90,7 +110,7 @@ class Background:
             Its inbox id; None for a repeat.
         """
         inbox_id = self.service.receive(incoming)
-        self._loop.call_soon_threadsafe(self._ring, "inbox")
+        self._ring_from_thread("inbox")
         return inbox_id
 
     def reasons(self) -> dict[str, str]:
@@ -101,25 +121,30 @@ class Background:
             _CHANNEL_UP.labels(name).set(name not in told)
         return told
 
+    def _ring_from_thread(self, name: str) -> None:
+        self._loop.call_soon_threadsafe(self._ring, name)
+
     def _ring(self, name: str) -> None:
         self._event(name).set()
 
     def _event(self, name: str) -> asyncio.Event:
         return self._wake.setdefault(name, asyncio.Event())
 
-    async def _bell(self, name: str) -> None:
-        """Waits for news of this kind, at most one sweep's time."""
+    async def news(self, name: str) -> None:
+        """Waits for something to do ("inbox") or to send ("web", "telegram" …), at most one sweep's time."""
         event = self._event(name)
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), SWEEP_SECONDS)
         event.clear()
 
-    def _spawn(self, name: str, work: Callable[[], Any]) -> None:
-        self._tasks.append(asyncio.create_task(self._forever(name, work), name=name))
+    def _spawn(self, name: str, work: Callable[[], Any]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._forever(name, work), name=name)
+        self._tasks.append(task)
+        return task
 
     async def _forever(self, name: str, work: Callable[[], Any]) -> None:
         pause = 1.0
-        while True:
+        while not self._ending:
             try:
                 await work()
                 pause = 1.0
@@ -129,11 +154,10 @@ class Background:
                 pause = min(pause * 2, RETRY_SECONDS)
 
     async def _inbox(self) -> None:
-        while channel := await run_in_threadpool(self.service.work_off):
+        while await run_in_threadpool(self.service.work_off):
             # Another worker may take the next message meanwhile.
             self._ring("inbox")
-            self._ring(channel)
-        await self._bell("inbox")
+        await self.news("inbox")
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
@@ -142,8 +166,21 @@ class Background:
     async def _notices(self) -> None:
         from bot.notices.sending import run_pass  # noqa: PLC0415
 
-        await run_in_threadpool(run_pass, self.database, self.settings, owner=self.owner, now=self.clock())
-        await self._bell("sms")
+        gateways = open_gateways(self.settings, self.database, self.clock)
+        try:
+            while True:
+                await run_pass(self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways)
+                await self.news("sms")
+        finally:
+            await gateways.close()
+
+    async def _reminders(self) -> None:
+        def put() -> None:
+            with self.database.write() as session:
+                remind(session, self.settings, self.clock())
+
+        await run_in_threadpool(put)
+        await asyncio.sleep(PRUNE_SECONDS)
 
     async def _retention(self) -> None:
         def forget() -> bool:
@@ -175,9 +212,10 @@ class Background:
     def _sending(self, channel: PushChannel) -> Callable[[], Any]:
         async def send() -> None:
             if channel.name in self.running:
-                while await self._send_next(channel):
+                while not self._ending and await self._send_next(channel):
                     self._ring(channel.name)
-            await self._bell(channel.name)
+            if not self._ending:
+                await self.news(channel.name)
 
         return send
 
@@ -231,7 +269,8 @@ class Background:
                 case "uncertain":
                     queue.mark_uncertain(session, outbox_id, owner, now, told)
                 case _:
-                    queue.mark_failed(session, outbox_id, owner, now, told)
+                    if queue.mark_failed(session, outbox_id, owner, now, told):
+                        routes.fall_back(session, session.get_one(Outbox, outbox_id), self.settings, now)
             if error.kind == "blocked":
                 who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
                 conversation = session.exec(select(Conversation).where(*who)).first()
@@ -244,3 +283,4 @@ class Background:
                 for other in session.exec(waiting):
                     other.state, other.error = "failed", told[:500]
                     session.add(other)
+                    routes.fall_back(session, other, self.settings, now)

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bot.clock import Clock
 from bot.dossiers import registry
-from bot.dossiers.records import DossierRecord, record_of
+from bot.dossiers.records import DossierRecord, moment, record_of
 from bot.errors import BadInputError
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -44,6 +44,10 @@ class DossierBody(BaseModel):
         max_length=100,
         pattern=r"^[ -~]+$",
         description="Mã lần thay đổi của phần mềm nguồn; gửi lại cùng mã không gây tin báo lần hai",
+    )
+
+    changed_at: str | None = Field(
+        None, description="Lúc vào trạng thái này theo phần mềm nguồn; tin cũ đến muộn không kéo hồ sơ lùi lại"
     )
 
 
@@ -88,7 +92,7 @@ def _invalid(error: RequestValidationError) -> JSONResponse:
 
 
 def _record(code: str, body: DossierBody) -> DossierRecord:
-    fields = body.model_dump(exclude={"change_id"})
+    fields = body.model_dump(exclude={"change_id", "changed_at"})
     row = {name: "" if value is None else str(value) for name, value in fields.items()}
     return record_of({"code": code, **row})
 
@@ -138,13 +142,20 @@ def router(settings: Settings, database: Database, clock: Clock) -> APIRouter:
     ) -> JSONResponse:
         try:
             record = _record(code, body)
+            changed_at = moment("changed_at", body.changed_at or "")
         except BadInputError as error:
             return problem(422, "Dữ liệu sai", str(error))
 
         def put_in() -> registry.Change:
             with database.write() as session:
                 return registry.upsert(
-                    session, record, source="api", settings=settings, now=clock(), change_id=body.change_id
+                    session,
+                    record,
+                    source="api",
+                    settings=settings,
+                    now=clock(),
+                    change_id=body.change_id,
+                    changed_at=changed_at,
                 )
 
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -75,6 +75,14 @@ class Province(Strict):
     fees: tuple[ProvinceFee, ...] = ()
 
 
+class Notify(Strict):
+    """Which events the office tells citizens of; results, papers, fees, refusals and stops by default."""
+
+    off: tuple[Literal["result_ready", "papers_wanted", "payment_due", "not_accepted", "stopped", "overdue"], ...] = ()
+    reminder_after: Annotated[int, Field(ge=1, le=90)] | None = None  # working days a result lies at the counter
+    survey: bool = False  # asks how it was, after the return
+
+
 class Office(Strict):
     """One one-stop office (Trung tâm Phục vụ hành chính công)."""
 
@@ -89,6 +97,7 @@ class Office(Strict):
     hours: tuple[Hours, ...] = ()
     counters: tuple[Counter, ...] = ()
     notices: tuple[Text, ...] = ()  # who is away, what is closed: shown on the front page
+    notify: Notify = Notify()
     days_off: tuple[date, ...] = ()
     working_days: tuple[date, ...] = ()
 

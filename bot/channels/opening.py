@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bot.channels.port import PushChannel
 from bot.clock import Clock
+from bot.notices.gateways.pool import Gateways
+from bot.notices.gateways.zalo_template import TokenSource
 from bot.settings import Settings
 from bot.storage.database import Database
 
@@ -14,9 +16,23 @@ def open_channels(settings: Settings, database: Database, clock: Clock) -> list[
     if settings.telegram_token is not None:
         from bot.channels.telegram import Telegram  # noqa: PLC0415
 
-        channels.append(Telegram(settings))
+        channels.append(Telegram(settings, clock))
+    if settings.zalo_bot_token is not None:
+        from bot.channels.zalo_bot import ZaloBot  # noqa: PLC0415
+
+        channels.append(ZaloBot(settings, database, clock))
     if settings.has_zalo_oa:
         from bot.channels.zalo_oa.channel import ZaloOa  # noqa: PLC0415
 
         channels.append(ZaloOa(settings, database, clock))
     return channels
+
+
+def open_gateways(settings: Settings, database: Database, clock: Clock) -> Gateways:
+    """The gateways of notices, with the Official Account's token where there is one."""
+    token: TokenSource | None = None
+    if settings.has_zalo_oa:
+        from bot.channels.zalo_oa.template_token import TemplateToken  # noqa: PLC0415
+
+        token = TemplateToken(settings, database, clock)
+    return Gateways(settings, token)

@@ -31,18 +31,28 @@ class SendError(Exception):
 
 
 class FetchError(Exception):
-    """A photo could not be fetched. ``final``: trying again won't help."""
+    """A photo could not be fetched.
 
-    def __init__(self, message: str, *, final: bool = False) -> None:
+    Attributes:
+        final: trying again won't help.
+        problem: what the citizen is told in the end, a word of ``photo:…`` in ``bot/texts/replies.yml``.
+    """
+
+    def __init__(self, message: str, *, final: bool = False, problem: str = "not_fetched") -> None:
         super().__init__(message)
         self.final = final
+        self.problem = problem
 
 
 class PushChannel(Protocol):
     """A channel that takes messages in and sends them out by itself."""
 
     name: str  # as in ``Incoming.channel``
-    problem: str | None  # why it can't work at the moment, in a few words for staff; None: all is well
+
+    @property
+    def problem(self) -> str | None:
+        """Why it can't work at the moment, in a few words for staff; None: all is well."""
+        ...
 
     async def start(self, receive: Receive) -> None:
         """Connects, and begins to poll where there is no web hook.

@@ -1,4 +1,4 @@
-"""``motcua dossiers import|set-status|show``."""
+"""``motcua dossiers import|set-status|postpone|show``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.clock import local, utc_now
 from bot.dossiers import importing, registry
-from bot.dossiers.records import NOTE_LENGTH, dossier_code, short_text, status_number
+from bot.dossiers.records import NOTE_LENGTH, dossier_code, moment, short_text, status_number
 from bot.dossiers.status import STATUSES
 from bot.errors import BadInputError
 from bot.logs import mask
@@ -28,6 +28,10 @@ def configure(_name: str, parser: argparse.ArgumentParser) -> None:
     move.add_argument("status", metavar="N", help="1–10")
     move.add_argument("--note")
     move.set_defaults(run=_set_status)
+    later = actions.add_parser("postpone", help="hẹn lại ngày trả, có xin lỗi nếu đã trễ", allow_abbrev=False)
+    later.add_argument("code")
+    later.add_argument("due", metavar="NGÀY", help="2026-11-30 hoặc 30/11/2026 15:00")
+    later.set_defaults(run=_postpone)
     show = actions.add_parser("show", help="xem một hồ sơ", allow_abbrev=False)
     show.add_argument("code")
     show.set_defaults(run=_show)
@@ -60,6 +64,19 @@ def _set_status(args: argparse.Namespace) -> int:
     name = STATUSES[status].name
     told = "không đổi, đã ở" if change.kind == "unchanged" else "chuyển sang"
     print(f"{code}: {told} {status} ({name})" + ("; có tin báo" if change.notice else ""))
+    return 0
+
+
+def _postpone(args: argparse.Namespace) -> int:
+    due = moment("due_at", args.due)
+    if due is None:
+        raise BadInputError("due_at: cần ngày hẹn mới, dạng 2026-11-30 hoặc 30/11/2026 15:00")
+    settings = load_settings()
+    database = open_database(settings)
+    with database.write() as session:
+        change = registry.postpone(session, args.code, due, by="cli", settings=settings, now=utc_now())
+    database.close()
+    print(f"{dossier_code(args.code)}: hẹn trả {local(due):%H:%M %d/%m/%Y}" + ("; có tin báo" if change.notice else ""))
     return 0
 
 

@@ -7,13 +7,18 @@ import gc
 import secrets
 import socket
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
 from bot.errors import BadInputError
 from bot.logs import configure_logging
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, SmsGateway, load_settings
 from bot.storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    import uvicorn
 
 DEMO_STAFF = "canbo"
 
@@ -60,7 +65,15 @@ def _listen(settings: Settings) -> socket.socket:
 def _telegram(settings: Settings) -> str:
     if settings.telegram_token is None:
         return "tắt; đặt TELEGRAM_TOKEN để bật, không cần địa chỉ công khai"
-    return "bật (web hook)" if settings.public_base_url else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+    hook = (settings.public_base_url or "").startswith("https://")
+    return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+
+
+def _zalo_bot(settings: Settings) -> str:
+    if settings.zalo_bot_token is None:
+        return "tắt; đặt ZALO_BOT_TOKEN để bật, không cần địa chỉ công khai"
+    hook = (settings.public_base_url or "").startswith("https://")
+    return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
 
 
 def _zalo_oa(settings: Settings) -> str:
@@ -70,9 +83,12 @@ def _zalo_oa(settings: Settings) -> str:
 
 
 def _sms(settings: Settings) -> str:
-    if settings.uses_twilio:
+    through = settings.sms_goes_through
+    if through is SmsGateway.TWILIO:
         return "gửi thật qua Twilio (hồ sơ thử thì không)"
-    return "vào điện thoại giả lập; đặt TWILIO_* để gửi thật (nhận báo đã đến máy cần PUBLIC_BASE_URL)"
+    if through is SmsGateway.ESMS:
+        return f"gửi {'thử (sandbox)' if settings.esms_sandbox else 'thật'} qua eSMS (hồ sơ thử thì không)"
+    return "vào điện thoại giả lập; đặt TWILIO_* hoặc ESMS_* để gửi thật (nhận báo đã đến máy cần PUBLIC_BASE_URL)"
 
 
 def _announce(settings: Settings, port: int, password: str | None, office: str) -> None:
@@ -93,12 +109,25 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         "  Kênh: web, cửa sổ lệnh (motcua chat) chạy ngay, không cần địa chỉ công khai.",
         f"  Telegram: {_telegram(settings)}",
         f"  Zalo OA: {_zalo_oa(settings)}",
+        f"  Zalo Bot: {_zalo_bot(settings)}",
         f"  SMS: {_sms(settings)}",
         "",
         "  Dừng: Ctrl+C",
         "",
     ]  # fmt: skip
     print("\n".join(lines), flush=True)
+
+
+def _server(config: uvicorn.Config, before_stop: Callable[[], None]) -> uvicorn.Server:
+    """A server that ends the endless answers (event streams) before it waits for the others."""
+    import uvicorn  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            before_stop()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def _serve(_args: argparse.Namespace) -> int:
@@ -129,7 +158,7 @@ def _serve(_args: argparse.Namespace) -> int:
             forwarded_allow_ips=settings.trusted_proxies or None, server_header=False, timeout_graceful_shutdown=10,
         )  # fmt: skip
         _announce(settings, listener.getsockname()[1], password, desk.office.name)
-        uvicorn.Server(config).run(sockets=[listener])
+        _server(config, app.state.streams.close).run(sockets=[listener])
     database.close()
     sys.stdout.flush()
     return 0

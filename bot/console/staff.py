@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Form, Request
@@ -17,7 +17,8 @@ from bot.catalog.catalog import Catalog
 from bot.channels.web import same_origin
 from bot.clock import Clock, local
 from bot.console import accounts
-from bot.dossiers import registry, status
+from bot.dossiers import access, registry, status
+from bot.dossiers.records import moment
 from bot.errors import BadInputError
 from bot.logs import mask
 from bot.settings import Settings
@@ -107,13 +108,14 @@ def router(
     async def listing(
         request: Request, who: Signed, q: str = "", done: str = "", error: str = "", code: int = 200
     ) -> Response:
-        def read() -> list[dict[str, Any]]:
+        def read() -> tuple[list[dict[str, Any]], list[str]]:
             with database.read() as session:
-                return _rows(session, q.strip()[:48], catalog)
+                return _rows(session, q.strip()[:48], catalog, clock()), _guessing(session, clock())
 
+        rows, guessing = await run_in_threadpool(read)
         return page(
-            request, "dossiers.html", who, rows=await run_in_threadpool(read), q=q[:48], statuses=status.STATUSES,
-            done=done, error=error, code=code,
+            request, "dossiers.html", who, rows=rows, q=q[:48], statuses=status.STATUSES, done=done, error=error,
+            guessing=guessing, code=code,
         )  # fmt: skip
 
     @routes.get("/dossiers", response_class=HTMLResponse)
@@ -150,6 +152,31 @@ def router(
                 accounts.audit(session, who.name, "set_status", code, now, to=to)
                 return True
 
+        return await settled(request, who, code, change)
+
+    @routes.post("/dossiers/{code}/due")
+    async def postpone(request: Request, code: str, due: str = Form(...), csrf: str = Form("")) -> Response:
+        who = await signed(request)
+        if who is None:
+            return RedirectResponse("/staff/sign-in", 303)
+        if not same_origin(request) or not accounts.may_post(who.csrf, csrf):
+            return page(request, "sign_in.html", code=403, error=phrases("console")["expired"])
+
+        def change() -> bool:
+            with database.write() as session:
+                now = clock()
+                wanted = moment("due_at", due)
+                if wanted is None:
+                    raise BadInputError(phrases("console")["due_missing"])
+                made = registry.postpone(session, code, wanted, by=who.name, settings=settings, now=now)
+                if made.kind == "unchanged":
+                    return False
+                accounts.audit(session, who.name, "postpone", code, now, due=f"{local(wanted):%Y-%m-%d %H:%M}")
+                return True
+
+        return await settled(request, who, code, change)
+
+    async def settled(request: Request, who: Signed, code: str, change: Callable[[], bool]) -> Response:
         try:
             moved = await run_in_threadpool(change)
         except BadInputError as refused:
@@ -162,7 +189,7 @@ def router(
     return routes
 
 
-def _rows(session: Session, wanted: str, catalog: Catalog) -> list[dict[str, Any]]:
+def _rows(session: Session, wanted: str, catalog: Catalog, now: datetime) -> list[dict[str, Any]]:
     query = select(Dossier).order_by(col(Dossier.updated_at).desc(), col(Dossier.code)).limit(PAGE)
     if wanted:
         query = query.where(col(Dossier.code).contains(wanted.upper(), autoescape=True))
@@ -181,11 +208,21 @@ def _rows(session: Session, wanted: str, catalog: Catalog) -> list[dict[str, Any
                 "phone": mask(dossier.phone) if dossier.phone else "–",
                 "consent": dossier.consent_sms,
                 "demo": dossier.demo,
+                "late": bool(dossier.due_at and dossier.due_at < now and dossier.status not in status.FINISHED),
                 "next": status.staff_moves(dossier.status),
                 "notice": notices.get(dossier.code),
             }
         )
     return rows
+
+
+def _guessing(session: Session, now: datetime) -> list[str]:
+    """Who seems to guess codes, a line each."""
+    told = phrases("console")["guessing"]
+    return [
+        told.format(who=mask(one.who), unknown=one.unknown, refused=one.refused, at=f"{local(one.last_at):%H:%M %d/%m}")
+        for one in access.guessing(session, now)
+    ]
 
 
 def _latest_notices(session: Session, codes: Sequence[str]) -> dict[str, str]:

@@ -90,7 +90,10 @@ def finished(turn: Turn, memory: Memory, context: Context) -> Turn:
     replies = turn.replies
     if not memory.greeted and replies and turn.outcome is not Outcome.FAILED:
         privacy = _T["privacy"].format(days=context.keep_days)
-        replies = (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{privacy}"))
+        if context.channel == "sms" and replies[-1].brief:  # which leaves no room for it
+            replies = (*replies, Reply(privacy))
+        else:
+            replies = (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{privacy}"))
     return replace(turn, memory=remembered, replies=replies)
 
 
@@ -147,7 +150,14 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
             text = _T["only_case"].format(case=named) + "\n\n" + text
         last = position == len(codes[:3]) - 1
         replies += wording.answer_replies(
-            told, text, sections, aspects, with_buttons=last, case=case, page=context.page(code)
+            told,
+            text,
+            sections,
+            aspects,
+            with_buttons=last,
+            more=context.channel != "sms",
+            case=case,
+            page=context.page(code),
         )
     # Offered on "không phải": what the message may have meant else, then what is easily taken for the answer.
     near = [c.code for c in understanding.candidates if c.score >= OFFER_FROM]
@@ -196,7 +206,7 @@ def _offer(
     return _turn(
         understanding,
         Outcome.CLARIFY,
-        (Reply(text, tuple(buttons), listed=len(procedures), menu=True),),
+        (Reply(text, tuple(buttons), listed=len(procedures), menu=True, brief=wording.brief_choices(procedures)),),
         remembered,
         procedures=tuple(p.code for p in procedures),
     )
@@ -246,18 +256,19 @@ def _dossier_status(understanding: Understanding, memory: Memory, context: Conte
     if context.limited:
         return _turn(understanding, Outcome.STATUS, _said(_T["status_limited"], wording.human()), _settled(memory))
     if codes:
+        found = next((code for code in reversed(codes) if context.dossiers[code]), None)
+        wanted = bool(found and memory.wish and memory.pending == "dossier_code")
         replies = tuple(
             Reply(
                 wording.status_text(code, view, context.now),
-                wording.status_buttons(code, view) if view and len(codes) == 1 else (),
+                wording.status_buttons(code, view) if view and len(codes) == 1 and not wanted else (),
             )
             for code, view in context.dossiers.items()
         )
-        found = next((code for code in reversed(codes) if context.dossiers[code]), None)
         remembered = replace(_settled(memory), dossier=found or memory.dossier, wish=None)
-        if found and memory.wish and memory.pending == "dossier_code":
+        if found and wanted:
             # The code was asked for to see more, or to be told: on with it.
-            replies = (*replies, proof_question(found, contact=context.vouched))
+            replies = (*replies, proof_question(found, context.channel, contact=context.vouched))
             remembered = replace(remembered, pending="proof", wish=memory.wish)
         return _turn(understanding, Outcome.STATUS, replies, remembered, codes=codes)
     waiting = replace(memory, pending="dossier_code", misses=0)
@@ -305,7 +316,8 @@ def _acknowledge(key: str, *effects: str) -> Callable[[Understanding, Memory, Co
 
 
 def _help(understanding: Understanding, memory: Memory, _context: Context) -> Turn:
-    return _turn(understanding, Outcome.ANSWER, _said(_T["help"], *wording.start_buttons()), _settled(memory))
+    said = Reply(_T["help"], wording.start_buttons(), brief=_T["help_brief"])
+    return _turn(understanding, Outcome.ANSWER, (said,), _settled(memory))
 
 
 def _unsubscribe(understanding: Understanding, memory: Memory, context: Context) -> Turn:

@@ -205,7 +205,8 @@ class Turn:
 
     Attributes:
         evidence: figures and names an advisor needs to see why (candidates, confidence, sources).
-        effects: things the shell must do: "handoff", "complaint", "rating", "miss", "unsubscribe", "erase"; with a
+        effects: things the shell must do: "handoff", "complaint", "rating", "miss", "unsubscribe", "resubscribe",
+            "erase"; with a
             dossier code behind a colon: "send_code", "tell_here", "tell_sms".
     """
 

@@ -7,6 +7,7 @@ look-up code printed on the receipt (reference/dossiers_and_rules.md: a code alo
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 from typing import Protocol
 
@@ -28,15 +29,27 @@ _TELL = re.compile(
 )
 _HERE = re.compile(r"(?:nhan |bao )?(?:o day|vao day|day)")
 _BY_SMS = re.compile(r"(?:nhan |bao )?(?:bang |qua )?(?:sms|tin nhan|dien thoai)")
+_NEWS = r"(?: tin| tin bao| tin nhan| thong bao)"
+_BACK = re.compile(
+    rf"(?:toi |minh |em |muon |cho )*(?:bat|nhan|bao)(?: lai{_NEWS}?|{_NEWS} (?:tro )?lai)(?: a| nhe| nha)*"
+)
 _ME = r"(?:toi|minh|em|tui|con|chau|tao)"
 _ERASE = re.compile(
     rf"(?:{_ME} |muon |cho |lam on |xin |hay |yeu cau |de nghi |giup )*(?:xoa|huy) (?:het |toan bo |tat ca |moi |cac )*"
     r"(?:du lieu|thong tin|lich su|tin nhan|doan chat|cuoc tro chuyen)"
-    rf"(?: ca nhan| tro chuyen| chat| nhan tin| da luu| da nhan| cua| ve| {_ME}| giup| di| nha| nhe| a| het)*"
+    rf"(?: ca nhan| tro chuyen| chat| nhan tin| da luu| da nhan| cua| ve| {_ME}| giup| di| nha| nhe| a| het"
+    r"| (?:o|tren|trong) (?:day|nay)| voi| luon| ngay)*"
 )
-_YES = re.compile(
-    r"(?:dong y|co|xoa|xoa di|xoa het|ok|dung|dung roi|xac nhan|vang|da|u|uh)(?: xoa)?(?: het)?(?: di| a| nha| nhe)*"
+_YES = re.compile(r"(?:dong y|co|xoa|xoa di|xoa het|ok|xac nhan|vang|da|u|uh)(?: xoa)?(?: het)?(?: di| a| nha| nhe)*")
+# Without marks "đúng" and "đừng" are one word: it erases nothing.
+_NO = re.compile(r"(?:khong|thoi|dung|khoi)(?: khong| xoa| het| nua| dau| roi| a| nha| nhe)*")
+_RIGHT = re.compile(r"\s*đúng(?: rồi| vậy| ạ)*\s*[.!]*\s*", re.IGNORECASE)
+# "Mã tra cứu là KX-4711 ạ": the words around a code.
+_AROUND = (
+    r"(?:(?:dạ|vâng|đây|day|mã|ma|tra cứu|tra cuu|xác nhận|xac nhan|otp|của (?:tôi|em|con)|là|la|số|so)\b[\s:.,]*)*"
 )
+_WITH_WORDS = re.compile(rf"\s*{_AROUND}(?P<code>.*?)(?:[\s.,]+(?:ạ|nha|nhé|đó|a|nhe|do|đây))*[\s.,]*", re.IGNORECASE)
+_LATE_CODE = 6  # characters of a code that is taken for one even after a question in between
 _SPACED_DIGITS = re.compile(r"\d[\d ]{4,8}\d")
 _PROOF_CODE = re.compile(r"(?=.*\d|[A-Z-]+$)[A-Za-z0-9][A-Za-z0-9-]{3,31}")
 
@@ -70,24 +83,32 @@ class Owners(Protocol):
 def step(text: str, memory: Memory, owners: Owners, channel: str) -> Turn | None:
     """The turn for a message about ownership, notices or erasure; None where it is about something else."""
     folded = prepare(text).folded
-    erasing = _erasing(folded, memory)
+    erasing = _erasing(text, folded, memory)
     if erasing is not None:
         return erasing
     if memory.pending == "erase":
         memory = replace(memory, pending=None)
+    if _BACK.fullmatch(folded):
+        said = Reply(_T["resubscribed"])
+        return _turn("subscribe", Outcome.ACKNOWLEDGED, said, memory, effects=("resubscribe",))
     for pattern, wish in ((_DETAILS, "details"), (_SUBSCRIBE, "subscribe")):
         if pattern.fullmatch(folded):
             return asked(wish, tuple(hit.code for hit in find_codes(text)), memory, owners, channel)
     return _of_open_dossier(text, folded, memory, owners, channel) if memory.dossier else None
 
 
-def _erasing(folded: str, memory: Memory) -> Turn | None:
-    if memory.pending == "erase" and _YES.fullmatch(folded):
+def _erasing(text: str, folded: str, memory: Memory) -> Turn | None:
+    right = _RIGHT.fullmatch(unicodedata.normalize("NFC", text))
+    if memory.pending == "erase" and (_YES.fullmatch(folded) or right):
         return _turn("cancel", Outcome.ACKNOWLEDGED, Reply(_T["erased"]), Memory(greeted=True), effects=("erase",))
+    if memory.pending == "erase" and _NO.fullmatch(folded):
+        return _turn("deny", Outcome.ACKNOWLEDGED, Reply(_T["erase_kept"]), replace(memory, pending=None))
     if not _ERASE.fullmatch(folded):
         return None
     buttons = tuple(Button(_T["buttons"][key], _T["values"][key]) for key in ("erase", "keep"))
-    return _turn("cancel", Outcome.CLARIFY, Reply(_T["erase_ask"], buttons), replace(memory, pending="erase"))
+    return _turn(
+        "cancel", Outcome.CLARIFY, Reply(_T["erase_ask"], buttons, menu=True), replace(memory, pending="erase")
+    )
 
 
 def _of_open_dossier(text: str, folded: str, memory: Memory, owners: Owners, channel: str) -> Turn | None:
@@ -99,7 +120,10 @@ def _of_open_dossier(text: str, folded: str, memory: Memory, owners: Owners, cha
         return _tell(code, memory, owners, channel, here=bool(told["here"]))
     if memory.pending == "where_to_tell" and (_HERE.fullmatch(folded) or _BY_SMS.fullmatch(folded)):
         return _tell(code, memory, owners, channel, here=bool(_HERE.fullmatch(folded)))
-    if memory.pending == "proof" and (typed := _proof_code(text)):
+    typed = _proof_code(text)
+    # A question in between is answered; the code may come after it.
+    late = typed and memory.wish and memory.pending is None and len(typed) >= _LATE_CODE and not typed.isalpha()
+    if typed and (memory.pending == "proof" or late):
         return _tried(code, Proof("code", typed), memory, owners, channel)
     return None
 
@@ -138,21 +162,24 @@ def asked(wish: str, codes: tuple[str, ...], memory: Memory, owners: Owners, cha
     memory = replace(memory, dossier=code, wish=wish, misses=0)
     if owners.details(code) is not None:
         return _opened(code, memory, owners, channel)
-    question = proof_question(code, contact=owners.vouched)
+    question = proof_question(code, channel, contact=owners.vouched)
     return _turn(intent, Outcome.CLARIFY, question, replace(memory, pending="proof"), codes=(code,))
 
 
-def proof_question(code: str, *, contact: bool) -> Reply:
-    """Asks for a proof; ``contact``: sharing one's number is one of the ways."""
+def proof_question(code: str, channel: str, *, contact: bool) -> Reply:
+    """Asks for a proof, in the ways this channel has; ``contact``: sharing one's number is one of them."""
+    if channel not in CHATS | {"web", "terminal"}:
+        return Reply(_T["proof_sms"].format(code=code))
     text = _T["proof_ask"].format(code=code) + "".join(
         f"\n• {_T['proofs'][way]}" for way in ("lookup", *(("phone",) if contact else ()), "otp")
     )
     button = Button(_T["buttons"]["send_code"], _T["values"]["send_code"])
-    return Reply(text, (button,), contact=_T["proof_contact"] if contact else "", brief=_T["proof_brief"])
+    return Reply(text, (button,), contact=_T["proof_contact"] if contact else "")
 
 
 def _proof_code(text: str) -> str | None:
-    typed = text.strip()
+    match = _WITH_WORDS.fullmatch(unicodedata.normalize("NFC", text))
+    typed = match["code"] if match else ""
     if _SPACED_DIGITS.fullmatch(typed):
         return typed.replace(" ", "")
     return typed if _PROOF_CODE.fullmatch(typed) and not find_codes(typed) else None

@@ -61,9 +61,12 @@ class Talk:
             channel: name of the channel.
         """
         memory = faded(memory, now)
-        text = _chosen(text, memory)
-        memory = replace(memory, menu=())
         context = self._context(now, channel, LookedUp({}), dossiers)
+        number = number_of(text) if memory.menu else None
+        if number is not None and not 1 <= number <= len(memory.menu) and memory.pending is None:
+            return finished(_no_such_number(memory), memory, context)
+        text = _chosen(number, text, memory)
+        memory = replace(memory, menu=())
         said = owner.step(text, memory, dossiers, channel)
         if said is not None:
             return finished(said, memory, context)
@@ -111,10 +114,15 @@ class Talk:
         )
 
 
-def _chosen(text: str, memory: Memory) -> str:
+def _chosen(number: int | None, text: str, memory: Memory) -> str:
     """What a lone number means after a numbered menu; the text itself for anything else."""
-    number = number_of(text) if memory.menu else None
     return memory.menu[number - 1] if number is not None and 1 <= number <= len(memory.menu) else text
+
+
+def _no_such_number(memory: Memory) -> Turn:
+    """The answer to a number that the menu doesn't have; the menu stays."""
+    said = Reply(T["wrong_number"].format(count=len(memory.menu)))
+    return Turn("out_of_scope", (), (), (), Outcome.CLARIFY, (said,), memory, evidence={"how": "wrong_number"})
 
 
 def failed_turn(memory: Memory, now: datetime) -> Turn:

@@ -24,6 +24,7 @@ BRIEF_UNITS = 300  # two SMS hold 306, and every character here is one unit
 _NEXT = (
     Aspect.DOCUMENTS, Aspect.FEE, Aspect.PROCESSING_TIME, Aspect.WHERE, Aspect.ONLINE, Aspect.FORM, Aspect.STEPS
 )  # fmt: skip
+_DECREE = re.compile(r" \((?:Thông tư|Nghị định|Quyết định|Luật)\b[^()]*\)")
 _WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "thứ Bảy", "Chủ nhật")
 
 
@@ -80,6 +81,7 @@ def answer_replies(
     told: Sequence[Aspect],
     *,
     with_buttons: bool,
+    more: bool = True,
     case: int = 0,
     page: str | None = None,
 ) -> list[Reply]:
@@ -91,6 +93,7 @@ def answer_replies(
         sections: of the answer.
         told: the aspects told.
         with_buttons: whether the next natural questions are offered below it.
+        more: whether there is room to show the whole of what was cut.
         case: number of the case shown, 0 for all.
         page: address of the procedure's page, None for none.
     """
@@ -99,7 +102,7 @@ def answer_replies(
     buttons: list[Button] = []
     labels = _ANSWERS["labels"]
     for part in sections:
-        if part.cut:
+        if part.cut and more:
             what = labels[part.aspect].lower() + (T["values"]["of_case"].format(number=case) if case else "")
             value = T["values"]["more"].format(aspect=what, code=procedure.code)
             buttons.append(Button(T["buttons"]["more"], value))
@@ -117,21 +120,50 @@ def answer_replies(
 
 
 def brief(procedure: Procedure, sections: Sequence[Section], page: str | None) -> str:
-    """The answer for two SMS: sections that are short enough are told whole, of papers at least how many they are.
+    """The answer for two SMS: of each section as many whole items as there is room for.
 
-    What is left out is never silently so: the end says where all of it stands.
+    What is left out is never silently so: how many more items there are, and where all of it stands, is said.
     """
     key, end = ("brief_page", page) if page else ("brief_counter", "")
     room = BRIEF_UNITS - len(T[key].format(name=procedure.short_name, parts="", page=end))
     parts = []
-    for part in sections:
-        whole = " ".join(" ".join(part.text().split()).split("• "))
-        count = T["brief_count"].format(count=len(procedure.documents))
-        said = whole if not part.cut and len(whole) < room else count if part.aspect is Aspect.DOCUMENTS else ""
-        if said and len(said) < room:
-            parts.append(said if said.endswith(".") else f"{said}.")
-            room -= len(parts[-1]) + 1
-    return str(T[key].format(name=procedure.short_name, parts=" ".join(parts), page=end))
+    for position, part in enumerate(sections):
+        share = room // (len(sections) - position)
+        parts.append(_brief_section(part, share))
+        room -= len(parts[-1]) + 1
+    return str(T[key].format(name=procedure.short_name, parts=" ".join(filter(None, parts)), page=end))
+
+
+def _brief_section(part: Section, room: int) -> str:
+    """A section on one line, at most ``room`` long, "" where not even its title fits."""
+    items = _items(part)
+    title = _ANSWERS["titles"][part.aspect]
+    for shown in range(len(items), -1, -1):
+        left = len(items) - shown + part.cut
+        more = (T["brief_more"] if shown else T["brief_count"]).format(count=left) if left else ""
+        told = f"{title}: {'; '.join(filter(None, [*items[:shown], more]))}."
+        if len(told) <= room:
+            return told
+    return ""
+
+
+def _items(part: Section) -> list[str]:
+    """The items of a section, each on one line: headings go with the item below them, remarks with the one above.
+
+    What goes without saying is left out: that papers are handed in, and the decree of a form.
+    """
+    items: list[str] = []
+    heading = ""
+    for line in part.lines[: -1 if part.cut else None]:
+        text = _DECREE.sub("", " ".join(line.removeprefix("• ").split()))
+        if text.endswith(":"):
+            heading += f"{text} " if text != _ANSWERS["submit"] else ""
+        elif line.startswith(" ") and items:
+            items[-1] += f". {text.rstrip('.')}"
+        else:
+            items.append(heading + text.rstrip("."))
+            heading = ""
+    return items
 
 
 def _label(text: str) -> str:
@@ -148,6 +180,12 @@ def choices(procedures: Sequence[Procedure], lead: str) -> tuple[str, list[Butto
         buttons.append(Button(_label(procedure.short_name), procedure.code))
     buttons.append(Button(T["which_none"], T["values"]["wrong"]))
     return "\n".join(lines), buttons
+
+
+def brief_choices(procedures: Sequence[Procedure]) -> str:
+    """The same list for two SMS: names only."""
+    lines = [T["which_item"].format(number=n, name=_label(p.short_name)) for n, p in enumerate(procedures, 1)]
+    return "\n".join([T["which_brief"], *lines])
 
 
 def question_between(catalog: Catalog, candidates: Sequence[Candidate]) -> str:

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, func, select
 
 from bot.conversation.model import DossierDetails, Proof
 from bot.logs import mask
-from bot.notices import policy
+from bot.notices import consent, policy
 from bot.notices.templates import one_time_code
 from bot.secrets import digest
 from bot.settings import Settings
@@ -109,7 +109,7 @@ def _matches(
 ) -> str | None:
     """How the proof fits ("phone", "otp", "lookup_code"), None where it does not; each comparison in constant time."""
     if proof.kind == "phone":
-        return "phone" if hmac.compare_digest((dossier.phone or "").encode(), proof.value.encode()) else None
+        return "phone" if dossier.phone and hmac.compare_digest(dossier.phone.encode(), proof.value.encode()) else None
     newest = session.exec(
         select(OneTimeCode)
         .where(
@@ -125,11 +125,11 @@ def _matches(
     if newest is not None and newest.tries < TRIES:
         newest.tries += 1
         session.add(newest)
-        if hmac.compare_digest(newest.digest or "", _digest(settings, newest, proof.value)):
+        if newest.digest and hmac.compare_digest(newest.digest, _digest(settings, newest, proof.value)):
             newest.digest = None  # once
             return "otp"
-    given = digest(settings, "lookup", proof.value)
-    return "lookup_code" if hmac.compare_digest(dossier.lookup_digest or "", given) else None
+    given = lookup_digest(settings, proof.value)
+    return "lookup_code" if dossier.lookup_digest and hmac.compare_digest(dossier.lookup_digest, given) else None
 
 
 def code_allowed(session: Session, citizen: Citizen, code: str, settings: Settings, now: datetime) -> bool:
@@ -167,10 +167,20 @@ def send_code(session: Session, citizen: Citizen, code: str, settings: Settings,
     return queue.put_outbox(
         session,
         Outbox(
-            kind="otp", channel=policy.SMS, recipient=dossier.phone, dedupe_key=f"otp:{row.id}",
+            kind="otp", channel=consent.SMS, recipient=dossier.phone, dedupe_key=f"otp:{row.id}",
             body={"text": text, "buttons": []}, demo=dossier.demo, not_before=now, expires_at=expires, created_at=now,
         ),
     )  # fmt: skip
+
+
+def lookup_digest(settings: Settings, typed: str) -> str:
+    """HMAC of a look-up code, the same however it is typed (``as_printed``)."""
+    return digest(settings, "lookup", as_printed(typed))
+
+
+def as_printed(typed: str) -> str:
+    """A look-up code without blanks and in capitals."""
+    return "".join(typed.split()).upper()
 
 
 def _digest(settings: Settings, row: OneTimeCode, typed: str) -> str:
@@ -185,14 +195,14 @@ def details(
     dossier = session.get(Dossier, code)
     if dossier is None or not is_open(session, citizen, code, now):
         return None
-    wants = policy.wants(session, policy.SMS, dossier.phone, code) if dossier.phone else False
+    wants = consent.wants(session, consent.SMS, dossier.phone, code) if dossier.phone else False
     return DossierDetails(
         procedure=procedure_name,
         received_at=dossier.received_at,
         note=dossier.note,
         phone=mask(dossier.phone) if dossier.phone else None,
         sms=bool(dossier.consent_sms if wants is None else wants),
-        chat=bool(policy.wants(session, citizen.channel, citizen.sender, code)),
+        chat=bool(consent.wants(session, citizen.channel, citizen.sender, code)),
     )
 
 

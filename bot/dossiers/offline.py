@@ -11,6 +11,7 @@ from bot.catalog.answers import Desk
 from bot.conversation.due import deadline_of
 from bot.conversation.model import DossierDetails, Proof
 from bot.conversation.talk import LookedUp
+from bot.dossiers.access import as_printed
 from bot.dossiers.lookup import view
 from bot.dossiers.records import DossierRecord
 from bot.logs import mask
@@ -23,7 +24,8 @@ def dossier_of(record: DossierRecord, now: datetime) -> Dossier:
     """A record as a row that is in no database; its look-up code stays readable, for ``OfflineDossiers``."""
     known = asdict(record)
     lookup = known.pop("lookup_code")
-    return Dossier(created_at=now, updated_at=now, lookup_digest=f"{_PREFIX}{lookup}" if lookup else None, **known)
+    kept = f"{_PREFIX}{as_printed(lookup)}" if lookup else None
+    return Dossier(created_at=now, updated_at=now, lookup_digest=kept, **known)
 
 
 class OfflineDossiers:
@@ -52,7 +54,7 @@ class OfflineDossiers:
         expected = None
         if dossier is not None:
             expected = dossier.phone if proof.kind == "phone" else dossier.lookup_digest
-        given = proof.value if proof.kind == "phone" else f"{_PREFIX}{proof.value}"
+        given = proof.value if proof.kind == "phone" else f"{_PREFIX}{as_printed(proof.value)}"
         if expected is None or not hmac.compare_digest(expected.encode(), given.encode()):
             return "refused"
         self._open.add(code)

@@ -21,6 +21,7 @@ STATUSES: Mapping[int, Status] = {
 }
 RESULT_READY = 9
 RETURNED = 10
+FINISHED = frozenset({3, 7, 8, 9, 10})
 
 # From → to that a person at the desk may choose; an import or the API may jump, because the
 # one-stop software is the master. From 9 back to 4: a slip is undone before its notice goes out.

@@ -1,13 +1,21 @@
-"""What the gateway tells of a message after it took it: reports may come late, twice and out of order."""
+"""What the gateway tells of a message after it took it: reports may come late, twice and out of order.
+
+A report of "delivered" is proof only where a handset sent it. In Vietnam the network's own acknowledgement is passed
+on as such (reference/channels.md §0.2), so the row stays "sent" unless the gateway is known to do better.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from prometheus_client import Counter
 from sqlmodel import Session, col, select
 
 from bot.storage.tables import Outbox
 
+_REPORTS = Counter(
+    "motcua_delivery_reports_total", "Delivery reports by gateway and what they told", ["gateway", "news"]
+)
 # Reports only move forward along this order; the last ones are final.
 _ORDER = {
     "accepted": 0,
@@ -21,6 +29,7 @@ _ORDER = {
     "failed": 4,
     "canceled": 4,
 }
+HANDSETS = frozenset({"simulator", "zalo_oa", "zbs_uid", "zbs_phone"})  # Zalo reports what the phone received
 _ARRIVED = frozenset({"delivered", "read"})
 _LOST = frozenset({"undelivered", "failed", "canceled"})
 # A report about a message whose send is not settled here settles it: the gateway has it.
@@ -36,6 +45,7 @@ def record_status(
     *,
     error_code: str | None = None,
     notice_id: int | None = None,
+    handsets: frozenset[str] = HANDSETS,
 ) -> bool:
     """Stores one report.
 
@@ -46,6 +56,7 @@ def record_status(
         Whether anything changed: False for an unknown message, a repeat or an older report.
     """
     if status not in _ORDER:
+        _REPORTS.labels(gateway, "unknown status").inc()
         return False
     row = session.exec(
         select(Outbox).where(Outbox.gateway == gateway, Outbox.provider_id == provider_id).with_for_update()
@@ -57,22 +68,36 @@ def record_status(
                 Outbox.id == notice_id,
                 Outbox.gateway == gateway,
                 col(Outbox.provider_id).is_(None),
-                col(Outbox.state).in_(_OPEN),
+                # "sent" under no id: a gateway that only says "I have it already".
+                col(Outbox.state).in_((*_OPEN, "sent")),
             )
             .with_for_update()
         ).first()
     if row is None:
+        _REPORTS.labels(gateway, "unknown message").inc()
         return False
     if row.provider_id is not None and _ORDER[status] <= _ORDER.get(row.provider_status or "", -1):
+        _REPORTS.labels(gateway, "repeat").inc()
         return False
-    settle(row, provider_id, status, now, error_code=error_code)
+    _REPORTS.labels(gateway, "news").inc()
+    settle(row, provider_id, status, now, error_code=error_code, handsets=handsets)
     session.flush()
     return True
 
 
-def settle(row: Outbox, provider_id: str | None, status: str, now: datetime, *, error_code: str | None = None) -> None:
+def settle(
+    row: Outbox,
+    provider_id: str | None,
+    status: str,
+    now: datetime,
+    *,
+    error_code: str | None = None,
+    handsets: frozenset[str] = HANDSETS,
+) -> None:
     """Marks a row as taken by the gateway under ``provider_id``, where it is in ``status`` now."""
-    row.state = "delivered" if status in _ARRIVED else "failed" if status in _LOST else "sent"
+    row.state = (
+        "delivered" if status in _ARRIVED and row.gateway in handsets else "failed" if status in _LOST else "sent"
+    )
     row.provider_id, row.provider_status = provider_id, status
     row.sent_at = row.sent_at or now
     if row.state == "delivered":

@@ -1,7 +1,8 @@
-"""Who is told what, and when: a notice is born in the transaction of the status change that causes it.
+"""What is told, and when: a notice is born in the transaction of the status change that causes it.
 
 Unique by (dossier, event, occurrence, recipient), so a repeat of the change brings
-no second notice, and the next entry into the same status brings a new one.
+no second notice, and the next entry into the same status brings a new one. To whom and
+on which way: ``bot.notices.routes``; whether they agreed: ``bot.notices.consent``.
 """
 
 from __future__ import annotations
@@ -11,34 +12,36 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlalchemy import or_, update
+from sqlmodel import Session, col, func, select
 
 from bot.catalog.loading import CatalogError
-from bot.catalog.office import load_office
+from bot.catalog.office import Office, load_office
 from bot.clock import local
-from bot.notices.templates import render
+from bot.notices import consent
+from bot.notices.routes import BY_USER, PHONE_CHANNELS, ZALO, Step, dedupe_key, put, routes
 from bot.settings import Settings
-from bot.storage import queue
-from bot.storage.tables import Conversation, Dossier, Outbox, Preference, StatusChange
+from bot.storage.tables import Dossier, Outbox, StatusChange
 from bot.texts import phrases
 
 log = logging.getLogger(__name__)
 
-SMS = "sms"
+SMS = consent.SMS
 KIND = "notice"
 VALID_FOR = timedelta(days=7)
-WORDING = "xin-bao-1"  # which wording of the question the citizen said yes to
 
-# Status of the national exchange → event. Only these are told by SMS.
-EVENTS = {3: "not_accepted", 5: "papers_wanted", 6: "payment_due", 8: "stopped", 9: "result_ready"}
+# Status of the national exchange → event. Only these are told.
+EVENTS = {3: "not_accepted", 5: "papers_wanted", 6: "payment_due", 8: "stopped", 9: "result_ready", 10: "survey"}
+PRIORITIES = {"reminder": 5, "survey": 6}  # all else: 0, first
 RETURN_MODES = frozenset({"counter", "post", "electronic"})
+# Statuses in which what an event says is still so.
+_STILL = {"reminder": frozenset({9}), "overdue": frozenset({1, 2, 4, 5, 6})}
 
 
 def on_status_change(
     session: Session, dossier: Dossier, change: StatusChange, settings: Settings, now: datetime
 ) -> int | None:
-    """Puts the notices of an entry into a status into the outbox: one SMS, and one to each chat that asked for it.
+    """Puts the notices of an entry into a status into the outbox, one for each person to be told.
 
     Called in the same transaction as the change, after ``on_status_left``.
 
@@ -47,88 +50,48 @@ def on_status_change(
         phone, no consent, an opt-out, or the notice of this occurrence is there already.
     """
     event = EVENTS.get(change.after)
-    if event is None:
+    if event is None or not switched_on(event, settings):
         return None
-    recipients = [(SMS, dossier.phone or "")] if _may_be_told(session, dossier) else []
-    recipients += _chats(session, dossier)
-    if not recipients:
-        return None
+    if event == "survey" and change.before is None:
+        return None  # an old dossier loaded late, not a return that just happened
     if change.id is None:
         session.add(change)
         session.flush()
     # "#" keeps our own numbers apart from a source's.
-    occurrence = change.source_change_id or f"#{change.id}"
+    return tell(session, dossier, event, change.source_change_id or f"#{change.id}", settings, now)
+
+
+def tell(
+    session: Session,
+    dossier: Dossier,
+    event: str,
+    occurrence: str,
+    settings: Settings,
+    now: datetime,
+    **more: str,
+) -> int | None:
+    """Puts the notices of one occurrence of an event into the outbox.
+
+    Args:
+        session: the transaction of what happened.
+        dossier: it happened to.
+        event: its name.
+        occurrence: what tells this time from another; the same again puts nothing.
+        settings: delay, hours, ways.
+        now: the moment (aware).
+        more: further fields of the template, for example ``due``.
+    """
+    fields = {"office": office_name(dossier, settings), "code": dossier.code, **more}
     first = sending_time(now + timedelta(minutes=settings.notice_delay_minutes), settings)
-    put = []
-    for channel, recipient in recipients:
-        row = Outbox(
-            kind=KIND,
-            channel=channel,
-            recipient=recipient,
-            dedupe_key=_dedupe_key(channel, dossier.code, event, occurrence, recipient),
-            body={"text": _text(channel, event, dossier, settings), "buttons": []},
-            dossier_code=dossier.code,
-            event=event,
-            occurrence=occurrence,
-            demo=dossier.demo,
-            not_before=first,
-            expires_at=first + VALID_FOR,
-            created_at=now,
-        )
-        put.append(queue.put_outbox(session, row))
-    return next((one for one in put if one is not None), None)
-
-
-def subscribe(
-    session: Session, channel: str, recipient: str, dossier_code: str, now: datetime, *, evidence: str
-) -> None:
-    """Writes down that the notices of a dossier are wanted on a channel ("sms", or a chat), and how that is known."""
-    session.add(
-        Preference(
-            channel=channel, recipient=recipient, dossier_code=dossier_code, wants=True, wording=WORDING,
-            evidence=evidence[:200], at=now,
-        )
+    like = Outbox(
+        kind=KIND, channel="", recipient="", dedupe_key="", event=event, occurrence=occurrence,
+        priority=PRIORITIES.get(event, 0), not_before=first, expires_at=first + VALID_FOR, created_at=now,
     )  # fmt: skip
-
-
-def wants(session: Session, channel: str, recipient: str, dossier_code: str) -> bool | None:
-    """The newest word of a recipient about the notices of a dossier (or of all); None where there is none."""
-    newest = session.exec(
-        select(Preference)
-        .where(
-            Preference.channel == channel,
-            Preference.recipient == recipient,
-            col(Preference.dossier_code).in_(("", dossier_code)),
-        )
-        .order_by(col(Preference.at).desc(), col(Preference.id).desc())
-        .limit(1)
-    ).first()
-    return None if newest is None else newest.wants
-
-
-def _chats(session: Session, dossier: Dossier) -> list[tuple[str, str]]:
-    """The chats that asked to be told about this dossier, still want it and can be reached."""
-    asked = session.exec(
-        select(Preference.channel, Preference.recipient)
-        .where(Preference.dossier_code == dossier.code, Preference.channel != SMS)
-        .distinct()
-        .order_by(col(Preference.channel), col(Preference.recipient))
-    ).all()
-    gone = select(Conversation.sender).where(col(Conversation.unreachable_at).is_not(None))
-    return [
-        (channel, recipient)
-        for channel, recipient in asked
-        if wants(session, channel, recipient, dossier.code)
-        and session.exec(gone.where(Conversation.channel == channel, Conversation.sender == recipient)).first() is None
+    told = [
+        put(session, steps, dossier, like, _template(event, dossier.return_mode), fields)
+        for steps in routes(session, dossier, event, settings)
     ]
-
-
-def _text(channel: str, event: str, dossier: Dossier, settings: Settings) -> str:
-    template, fields = _template(event, dossier.return_mode), _fields(dossier, settings)
-    if channel == SMS:
-        return render(template, fields)
-    told = str(phrases("notices")[template]).format(**fields)
-    return f"{phrases('replies')['status_demo']}\n{told}" if dossier.demo else told
+    return next((one for one in told if one is not None), None)
 
 
 def on_status_left(session: Session, dossier: Dossier, now: datetime) -> int:  # noqa: ARG001 - agreed signature
@@ -139,24 +102,23 @@ def on_status_left(session: Session, dossier: Dossier, now: datetime) -> int:  #
     Returns:
         How many were cancelled. What is being sent or was sent stays.
     """
-    waiting = (
-        update(Outbox)
-        .where(
-            col(Outbox.kind) == KIND,
-            col(Outbox.dossier_code) == dossier.code,
-            col(Outbox.state) == "waiting",
-        )
-        .values(state="cancelled")
-    )
-    return int(session.connection().execute(waiting).rowcount)
+    return cancel_waiting(session, dossier.code)
+
+
+def cancel_waiting(session: Session, code: str, event: str | None = None) -> int:
+    """Cancels a dossier's notices (of one event, or all) that still wait; returns how many."""
+    which = [col(Outbox.kind) == KIND, col(Outbox.dossier_code) == code, col(Outbox.state) == "waiting"]
+    if event is not None:
+        which.append(col(Outbox.event) == event)
+    return int(session.connection().execute(update(Outbox).where(*which).values(state="cancelled")).rowcount)
 
 
 def may_go(session: Session, row: Outbox, settings: Settings, now: datetime) -> bool:
-    """Whether a notice just claimed may be sent now; else it is cancelled, or waits for the morning (uncommitted)."""
-    if not readdress(session, row):
+    """Whether a notice just claimed may be sent now; else it is cancelled, or waits (uncommitted)."""
+    if not readdress(session, row, settings):
         row.state, row.lease_owner, row.lease_until = "cancelled", None, None
-    elif (opens := sending_time(now, settings)) > now:
-        # Due in the day, but the day is over: a late start or a long queue.
+    elif (opens := _first_allowed(session, row, settings, now)) > now:
+        # Due in the day, but the day is over (a late start, a long queue), or this person was told enough today.
         row.state, row.lease_owner, row.lease_until = "waiting", None, None
         row.not_before, row.attempts = opens, row.attempts - 1
     else:
@@ -164,7 +126,26 @@ def may_go(session: Session, row: Outbox, settings: Settings, now: datetime) -> 
     return False
 
 
-def readdress(session: Session, row: Outbox) -> bool:
+def _first_allowed(session: Session, row: Outbox, settings: Settings, now: datetime) -> datetime:
+    opens = sending_time(now, settings)
+    if opens > now:
+        return opens
+    midnight = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = session.exec(
+        select(func.count())
+        .select_from(Outbox)
+        .where(
+            Outbox.channel == row.channel,
+            Outbox.recipient == row.recipient,
+            Outbox.kind == KIND,
+            Outbox.id != row.id,
+            or_(col(Outbox.sent_at) >= midnight, col(Outbox.state) == "sending"),
+        )
+    ).one()
+    return sending_time(midnight + timedelta(days=1), settings) if today >= settings.notices_per_recipient_day else now
+
+
+def readdress(session: Session, row: Outbox, settings: Settings) -> bool:
     """Brings a notice up to date just before it is sent.
 
     A corrected phone number takes the old one's place; consent withdrawn meanwhile counts.
@@ -174,18 +155,27 @@ def readdress(session: Session, row: Outbox) -> bool:
         what was being tried just then, and so was no longer waiting.
     """
     dossier = session.get(Dossier, row.dossier_code)
-    if dossier is None or EVENTS.get(dossier.status) != row.event or _has_successor(session, row):
+    if dossier is None or not _still_so(dossier, row.event or "") or _has_successor(session, row):
         return False
-    if row.channel != SMS:
-        return bool(wants(session, row.channel, row.recipient, dossier.code))
-    if not _may_be_told(session, dossier):
+    if row.channel not in PHONE_CHANNELS:
+        chat = ZALO if row.channel == BY_USER else row.channel
+        return bool(consent.wants(session, chat, row.recipient, dossier.code))
+    if not consent.may_sms(session, dossier, settings):
         return False
     if dossier.phone and dossier.phone != row.recipient:
-        key = _dedupe_key(SMS, dossier.code, row.event or "", row.occurrence or "", dossier.phone)
+        key = dedupe_key(Step(row.channel, dossier.phone), dossier.code, row.event or "", row.occurrence or "")
         if session.exec(select(Outbox.id).where(Outbox.dedupe_key == key)).first() is not None:
             return False  # the new number has its own notice
         row.recipient, row.dedupe_key = dossier.phone, key
+        row.body = {**row.body, "route": [
+            [channel, dossier.phone if channel in PHONE_CHANNELS else recipient]
+            for channel, recipient in row.body.get("route") or ()
+        ]}  # fmt: skip
     return True
+
+
+def _still_so(dossier: Dossier, event: str) -> bool:
+    return dossier.status in _STILL[event] if event in _STILL else EVENTS.get(dossier.status) == event
 
 
 def _has_successor(session: Session, row: Outbox) -> bool:
@@ -214,32 +204,26 @@ def sending_time(moment: datetime, settings: Settings) -> datetime:
 
 def office_name(dossier: Dossier, settings: Settings) -> str:
     """The office a notice speaks for: the dossier's own, else the configured one's short name."""
-    return dossier.office or _configured_office(settings.catalog, settings.office)
+    configured = configured_office(settings.catalog, settings.office)
+    return dossier.office or (configured.short_name if configured else str(phrases("notices")["office"]))
+
+
+def switched_on(event: str, settings: Settings) -> bool:
+    """Whether the office tells of an event."""
+    office = configured_office(settings.catalog, settings.office)
+    if event == "survey":
+        return office is not None and office.notify.survey
+    return office is None or event not in office.notify.off
 
 
 @lru_cache(maxsize=8)
-def _configured_office(root: Path, slug: str) -> str:
+def configured_office(root: Path, slug: str) -> Office | None:
+    """The office's profile; None where it can't be read, which must not stop a status change."""
     try:
-        return load_office(root, slug)[0].short_name
+        return load_office(root, slug)[0]
     except CatalogError as error:
-        # A broken profile must not stop a status change; the general name is right for every office.
         log.warning("hồ sơ cơ quan không đọc được, tin báo dùng tên chung: %s", error)
-        return str(phrases("notices")["office"])
-
-
-def _may_be_told(session: Session, dossier: Dossier) -> bool:
-    if not dossier.phone:
-        return False
-    told = wants(session, SMS, dossier.phone, dossier.code)
-    return dossier.consent_sms if told is None else told and (dossier.consent_sms or _asked(session, dossier))
-
-
-def _asked(session: Session, dossier: Dossier) -> bool:
-    """Whether this phone's owner asked for the notices of this very dossier, having proved it theirs."""
-    mine = select(Preference.id).where(
-        Preference.channel == SMS, Preference.recipient == dossier.phone, Preference.dossier_code == dossier.code
-    )
-    return session.exec(mine.limit(1)).first() is not None
+        return None
 
 
 def _template(event: str, return_mode: str) -> str:
@@ -247,12 +231,3 @@ def _template(event: str, return_mode: str) -> str:
         return event
     # An unknown way of return falls back to the counter: nobody waits in vain for the post.
     return f"{event}_{return_mode if return_mode in RETURN_MODES else 'counter'}"
-
-
-def _fields(dossier: Dossier, settings: Settings) -> dict[str, str]:
-    return {"office": office_name(dossier, settings), "code": dossier.code}
-
-
-def _dedupe_key(channel: str, code: str, event: str, occurrence: str, recipient: str) -> str:
-    key = f"{code}:{event}:{occurrence}:{recipient}"
-    return key if channel == SMS else f"{channel}:{key}"

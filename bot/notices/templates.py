@@ -1,39 +1,89 @@
-"""The words of a notice: one GSM-7 message whatever the office is called and however long the code is."""
+"""The words of a notice: short for SMS, whole for a chat; each within its budget whatever the office is called."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from string import Formatter
 
-from bot.notices.gsm7 import BASIC, to_unaccented
+from bot.notices.gsm7 import BASIC, segments, to_unaccented
 from bot.texts import phrases
 
-ONE_MESSAGE = 160
+SEGMENT = 160  # units of a lone SMS
+PART = 153  # units of each part of a longer one
 _EDGES = " -,;:./("  # no name begins or ends with these
 _NEUTRAL = str.maketrans({"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "’": "'", "“": '"', "”": '"'})
+# What a field may hold at most: the room an SMS must leave for it.
+LONGEST: Mapping[str, str] = {
+    "office": "TTPVHCC",  # the rest of a longer name is cut to fit
+    "code": "H30.999.999.999.999-261116-0000001",
+    "due": "30/11/2026",
+}
 
 
-def render(event: str, fields: Mapping[str, str]) -> str:
-    """The SMS text of an event.
+def templates() -> Mapping[str, Mapping[str, object]]:
+    """All templates of ``bot/texts/notices.yml``: name → fields, sms, chat, segments."""
+    found: Mapping[str, Mapping[str, object]] = phrases("notices")["templates"]
+    return found
+
+
+def render(name: str, fields: Mapping[str, str], channel: str = "sms") -> str:
+    """The text of a notice.
 
     Args:
-        event: a template of ``bot/texts/notices.yml``, for example "result_ready_counter".
-        fields: "office" (any length, shortened to fit) and "code" (a dossier code, never cut).
+        name: a template, for example "result_ready_counter".
+        fields: "office" (any length; for SMS shortened to fit) and what else the template declares; a dossier code is
+            never cut.
+        channel: "sms", or anything else for the whole text.
 
     Raises:
         KeyError: there is no such template, or a field is missing.
     """
-    template = _plain(phrases("notices")[event], keep="{}")
-    code = _plain(fields["code"])
-    room = ONE_MESSAGE - len(template.format(office="", code=code))
-    return template.format(office=short_office(fields["office"], room), code=code)
+    template = templates()[name]
+    if channel != "sms":
+        return str(template["chat"]).format(**fields)
+    return _short(str(template["sms"]), fields, _room(template))
 
 
 def one_time_code(code: str, minutes: int, office: str) -> str:
     """The SMS that carries a one-time code: one GSM-7 message; the code never stands for a dossier in it."""
-    template = _plain(phrases("channels")["one_time_code"], keep="{}")
-    room = ONE_MESSAGE - len(template.format(office="", code=code, minutes=minutes))
-    return template.format(office=short_office(office, room), code=code, minutes=minutes)
+    fields = {"code": code, "minutes": str(minutes), "office": office}
+    return _short(str(phrases("channels")["one_time_code"]), fields, SEGMENT)
+
+
+def faults() -> Iterator[str]:
+    """What is wrong with the templates, a line each: unknown or unused fields, texts missing or too long for SMS."""
+    texts = phrases("notices")
+    for name, template in templates().items():
+        declared = [str(field) for field in template.get("fields") or ()]  # type: ignore[attr-defined]
+        for channel in ("sms", "chat"):
+            text = template.get(channel)
+            if not isinstance(text, str) or not text.strip():
+                yield texts["fault_missing"].format(name=name, channel=channel)
+                continue
+            used = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+            for field in sorted(used - set(declared)):
+                yield texts["fault_field"].format(name=name, channel=channel, field=field, known=", ".join(declared))
+            for field in sorted(set(declared) - used):
+                yield texts["fault_unused"].format(name=name, channel=channel, field=field)
+            if channel == "sms" and used <= set(LONGEST):
+                size = segments(_plain(text, keep="{}").format(**LONGEST))
+                most = int(str(template.get("segments", 1)))
+                if size.encoding != "gsm7" or size.count > most:
+                    yield texts["fault_long"].format(name=name, units=size.units, count=size.count, most=most)
+
+
+def _room(template: Mapping[str, object]) -> int:
+    count = int(str(template.get("segments", 1)))
+    return SEGMENT if count == 1 else PART * count
+
+
+def _short(text: str, fields: Mapping[str, str], room: int) -> str:
+    """The text without marks, the office's name cut so that all of it fits."""
+    template = _plain(text, keep="{}")
+    others = {name: _plain(value) for name, value in fields.items() if name != "office"}
+    left = room - len(template.format(office="", **others))
+    return template.format(office=short_office(fields["office"], left), **others)
 
 
 def short_office(name: str, room: int) -> str:

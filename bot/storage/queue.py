@@ -173,9 +173,18 @@ def put_outbox(session: Session, row: Outbox) -> int | None:
 
 
 def claim_outbox(
-    session: Session, *, owner: str, now: datetime, lease: timedelta, channels: Collection[str]
+    session: Session,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    channels: Collection[str],
+    notices_on: Collection[str] | None = None,
 ) -> Outbox | None:
-    """Claims the next message that is due on these channels: one-time codes and replies first, then notices."""
+    """Claims the next message that is due on these channels: one-time codes and replies first, then notices.
+
+    ``notices_on``: the channels on which notices may go now, all by default; someone waits for the rest.
+    """
     other = aliased(Outbox)
     same_recipient = exists().where(
         col(other.channel) == Outbox.channel, col(other.recipient) == Outbox.recipient, col(other.kind) == "reply"
@@ -185,6 +194,7 @@ def claim_outbox(
         ~same_recipient.where(col(other.state) == "waiting", col(other.id) < Outbox.id),
     )
     for kinds in _URGENT_FIRST:
+        on = channels if notices_on is None or kinds != ("notice",) else notices_on
         query = (
             select(Outbox)
             .where(
@@ -192,10 +202,10 @@ def claim_outbox(
                 col(Outbox.kind).in_(kinds),
                 col(Outbox.not_before) <= now,
                 or_(col(Outbox.expires_at).is_(None), col(Outbox.expires_at) > now),
-                col(Outbox.channel).in_(channels),
+                col(Outbox.channel).in_(on),
                 or_(col(Outbox.kind) != "reply", in_turn),
             )
-            .order_by(col(Outbox.not_before), col(Outbox.id))
+            .order_by(col(Outbox.priority), col(Outbox.not_before), col(Outbox.id))
             .limit(1)
             .with_for_update(skip_locked=True, of=Outbox)
         )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, delete, or_, update
 from sqlmodel import Session, col, select
 
 from bot.settings import Settings
-from bot.storage.tables import Conversation, Handoff, Inbox, Lookup, Outbox, Turn
+from bot.storage.tables import Access, Conversation, Handoff, Inbox, Lookup, OneTimeCode, Outbox, Turn
 
 KEEP_MESSAGES = timedelta(days=7)  # long enough to look into a fault
 _BATCH = 1000
@@ -31,6 +31,7 @@ class Pruned:
     lookups: int
     inbox: int
     outbox: int
+    proofs: int
 
     @property
     def more(self) -> bool:
@@ -48,6 +49,8 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
     )
     old_outbox = or_(
         and_(sent, col(Outbox.created_at) < messages),
+        # A one-time code is worth nothing any more, and its words say it.
+        and_(col(Outbox.kind) == "otp", col(Outbox.expires_at) < now, col(Outbox.state).notin_(("waiting", "sending"))),
         # An uncertain reply is offered again with the next message; after so long nobody waits for it.
         and_(col(Outbox.state) == "uncertain", col(Outbox.kind) != "notice", col(Outbox.created_at) < talk),
     )
@@ -62,7 +65,7 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
             and_(col(Handoff.state) == "done", col(Handoff.created_at) < talk, col(Handoff.text) != ""),
             text="",
         ),
-        lookups=_forget(session, lookups),
+        lookups=_delete(session, Lookup, col(Lookup.at) < lookups),
         inbox=_empty(
             session,
             Inbox,
@@ -70,6 +73,8 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
             payload={},
         ),
         outbox=_empty(session, Outbox, and_(old_outbox, _filled(Outbox.body)), body={}),
+        proofs=_delete(session, Access, col(Access.until) < now)
+        + _delete(session, OneTimeCode, col(OneTimeCode.expires_at) < now),
     )
 
 
@@ -83,9 +88,9 @@ def _turns(session: Session, before: datetime) -> int:
     return len(turns)
 
 
-def _forget(session: Session, before: datetime) -> int:
-    ids = session.exec(select(Lookup.id).where(col(Lookup.at) < before).limit(_BATCH)).all()
-    session.execute(delete(Lookup).where(col(Lookup.id).in_(ids)))
+def _delete(session: Session, table: Any, which: ColumnElement[bool]) -> int:
+    ids = session.exec(select(table.id).where(which).limit(_BATCH)).all()
+    session.execute(delete(table).where(table.id.in_(ids)))
     return len(ids)
 
 

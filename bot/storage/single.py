@@ -1,4 +1,7 @@
-"""One ``serve`` on one SQLite file: a lock of the operating system, gone with the process that held it."""
+"""What only one may do at a time: ``serve`` on one SQLite file, one task among the replicas on PostgreSQL.
+
+Both locks are gone with the process that held them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import BadInputError
 from bot.storage.database import Database
@@ -39,3 +45,45 @@ def only_service(database: Database) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)  # the file stays: removing it would let two processes lock two files of one name
+
+
+class Baton:
+    """Lets one replica do a task that must not be done by two: a lock of a PostgreSQL session.
+
+    On SQLite there is only one ``serve`` (``only_service``), which always holds it. A pooler in front of PostgreSQL
+    must keep sessions apart (pgbouncer: ``pool_mode = session``). All methods block.
+    """
+
+    def __init__(self, database: Database, task: str) -> None:
+        self._database = database
+        self._task = task
+        self._connection: Connection | None = None
+
+    def held(self) -> bool:
+        """Takes the baton where it is free; whether it is ours now. To be asked again before each piece of work.
+
+        Raises:
+            SQLAlchemyError: the database can't be asked.
+        """
+        if self._database.is_sqlite:
+            return True
+        if self._connection is None:
+            connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()  # closed when it is closed, not kept for others with our lock
+            taken = connection.scalar(select(func.pg_try_advisory_lock(func.hashtextextended(self._task, 0))))
+            if not taken:
+                connection.close()
+                return False
+            self._connection = connection
+        try:
+            self._connection.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            self.release()  # the session is gone, and the lock with it
+            raise
+        return True
+
+    def release(self) -> None:
+        """Lets another have it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

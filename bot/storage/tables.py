@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, UniqueConstraint
@@ -85,7 +85,7 @@ class Outbox(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("dedupe_key", name="uq_outbox_dedupe"),
-        Index("ix_outbox_open", "state", "kind", "not_before"),
+        Index("ix_outbox_open", "state", "kind", "priority", "not_before"),
         Index("ix_outbox_recipient", "channel", "recipient", "state", "id"),
         Index("ix_outbox_provider", "gateway", "provider_id"),
         {"sqlite_autoincrement": True},
@@ -103,6 +103,7 @@ class Outbox(SQLModel, table=True):
     event: str | None = Field(default=None, max_length=32)
     occurrence: str | None = Field(default=None, max_length=100)
     demo: bool = False  # demo notices never go through a real gateway
+    priority: int = 0  # smaller goes first: a result before a reminder
     state: str = Field(default="waiting", max_length=12)
     not_before: datetime = _at()
     expires_at: datetime | None = _at(nullable=True)
@@ -111,6 +112,10 @@ class Outbox(SQLModel, table=True):
     lease_until: datetime | None = _at(nullable=True)
     provider_id: str | None = Field(default=None, max_length=100)
     provider_status: str | None = Field(default=None, max_length=32)
+    looks: int = 0  # how often the gateway was asked about an uncertain send and did not know it
+    looked_at: datetime | None = _at(nullable=True)
+    segments: int | None = None  # SMS billed
+    cost: float | None = None  # đồng, where the gateway tells
     error: str | None = Field(default=None, max_length=500)
     created_at: datetime = _at()
     sent_at: datetime | None = _at(nullable=True)
@@ -200,6 +205,7 @@ class StatusChange(SQLModel, table=True):
     after: int
     source: str = Field(max_length=16)  # import | api | staff | demo
     source_change_id: str | None = Field(default=None, max_length=100)
+    source_at: datetime | None = _at(nullable=True)  # when the source says it happened, never later than we heard of it
     by: str | None = Field(default=None, max_length=64)
     note: str | None = Field(default=None, max_length=500)
     at: datetime = _at()
@@ -337,6 +343,50 @@ class Preference(SQLModel, table=True):
     wording: str = Field(default="", max_length=40)
     evidence: str = Field(default="", max_length=200)
     at: datetime = _at()
+
+
+class Consent(SQLModel, table=True):
+    """That the owner of a dossier agreed to notices on a channel: which wording, when, how that is known.
+
+    Law 91/2025/QH15 Article 9: consent must be provable. The newest row of a dossier, channel and recipient counts;
+    an opt-out (``Preference``) beats it.
+    """
+
+    __tablename__ = "consent"
+    __table_args__ = (Index("ix_consent_dossier", "dossier_code", "channel", "recipient"),)
+
+    id: int | None = _id()
+    dossier_code: str = Field(max_length=48)
+    channel: str = Field(max_length=20)
+    recipient: str = Field(max_length=128)
+    given: bool
+    wording: str = Field(max_length=40)
+    evidence: str = Field(max_length=200)
+    at: datetime = _at()
+
+
+class GatewayPause(SQLModel, table=True):
+    """A channel whose notices wait: paused by staff, or stopped for a fault of the account until ``until``."""
+
+    __tablename__ = "gateway_pause"
+
+    channel: str = Field(primary_key=True, max_length=20)
+    by: str = Field(max_length=64)
+    reason: str = Field(max_length=500)
+    at: datetime = _at()
+    until: datetime | None = _at(nullable=True)  # None: until staff resume it
+
+
+class Spend(SQLModel, table=True):
+    """What went out on a channel on one day (Vietnam time): for the daily budget and the figures."""
+
+    __tablename__ = "spend"
+
+    day: date = Field(primary_key=True)
+    channel: str = Field(primary_key=True, max_length=20)
+    messages: int = 0
+    segments: int = 0
+    dong: float = 0
 
 
 class Heartbeat(SQLModel, table=True):

@@ -136,6 +136,18 @@ def test_a_move_that_changes_nothing_says_so(office: TestClient) -> None:
     assert "không có gì thay đổi" in page
 
 
+def test_a_late_dossier_gets_a_new_date_and_its_owner_an_apology(office: TestClient, sqlite_database: Database) -> None:
+    csrf = _sign_in(office)
+    late = "H30.99.01-261116-0009"
+    assert f"/staff/dossiers/{late}/due" in office.get("/staff/dossiers").text
+    assert office.post(f"/staff/dossiers/{late}/due", data={"due": "2099-01-05"}).status_code == 403
+    assert "sai" in office.post(f"/staff/dossiers/{late}/due", data={"due": "mai", "csrf": csrf}).text
+    assert late in office.post(f"/staff/dossiers/{late}/due", data={"due": "2099-01-05", "csrf": csrf}).text
+    with sqlite_database.read() as session:
+        (notice,) = session.exec(select(Outbox)).all()
+    assert "05/01/2099" in notice.body["text"]
+
+
 def test_a_link_cannot_put_words_on_the_staff_page(office: TestClient) -> None:
     _sign_in(office)
     page = office.get("/staff/dossiers", params={"error": "gọi ngay số này", "done": "gọi ngay số này"}).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.channels.rendering import LIMITS, render_all
 from bot.conversation.model import Memory
 from bot.conversation.talk import Talk
 from bot.dossiers.demo import demo_records
@@ -18,7 +20,8 @@ HERE = Path(__file__).parent
 NOW = datetime.fromisoformat("2026-11-25T08:30:00+07:00")
 
 
-def _conversations() -> list[Any]:
+def conversations() -> list[Any]:
+    """Every conversation of the files beside this one."""
     return [
         pytest.param(item, id=f"{path.stem}-{number}")
         for path in sorted(HERE.glob("*.yml"))
@@ -26,20 +29,34 @@ def _conversations() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("conversation", _conversations())
+@pytest.mark.parametrize("conversation", conversations())
 def test_conversation(conversation: dict[str, Any], talk: Talk) -> None:
+    talk_through(conversation, talk)
+
+
+def talk_through(conversation: dict[str, Any], talk: Talk) -> None:
+    """Holds every turn of a conversation against what is written there."""
     dossiers = {record.code: dossier_of(record, NOW) for record in demo_records(NOW)}
     citizen = OfflineDossiers(dossiers.get, talk.desk(NOW))
     memory = Memory()
     for turn in conversation["turns"]:
-        said = talk.turn(turn["say"], memory, NOW, citizen, turn.get("channel", "terminal"))
-        memory = said.memory
-        told = "\n".join(reply.text for reply in said.replies)
-        what = f"{conversation['name']}: {turn['say']!r} → {said.intent} {said.outcome} {said.procedures}\n{told}"
+        channel = turn.get("channel", "terminal")
+        citizen.vouched = channel == "telegram"  # as the service knows it
+        if "say" in turn:
+            said = talk.turn(turn["say"], memory, NOW, citizen, channel)
+        else:
+            said = talk.other(turn["kind"], memory, NOW, citizen, channel, turn.get("phone"))
+        memory, told = said.memory, "\n".join(reply.text for reply in said.replies)
+        if channel in LIMITS:
+            # As the service does: what the channel shows is read, its numbers are remembered.
+            rendered = render_all(said.replies, channel)
+            memory = replace(memory, menu=rendered.menu or memory.menu)
+            told = "\n".join(message.text for message in rendered.messages)
+        what = f"{conversation['name']}: {turn} → {said.intent} {said.outcome} {said.procedures}\n{told}"
         for key in ("intent", "outcome"):
             if key in turn:
                 assert getattr(said, key) == turn[key], what
-        for key in ("aspects", "procedures"):
+        for key in ("aspects", "procedures", "effects"):
             if key in turn:
                 assert list(getattr(said, key)) == turn[key], what
         for part in turn.get("told", []):

@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from bot.catalog.calendar import Calendar
 from bot.clock import local
+from bot.dossiers.access import lookup_digest
 from bot.dossiers.demo import demo_records, seed
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -23,8 +24,10 @@ def test_codes_and_numbers_are_invented() -> None:
     records = demo_records(NOW)
     assert 8 <= len(records) <= 10
     assert len({record.code for record in records}) == len(records)
+    assert len({record.lookup_code for record in records}) == len(records)
     for record in records:
         assert record.demo
+        assert record.lookup_code
         assert is_canonical(record.code)
         assert record.code.startswith("H30.99.01-")
         assert record.phone is None or record.phone.startswith("+8495")
@@ -51,3 +54,15 @@ def test_seeding_twice_adds_nothing_and_tells_nobody(database: Database, setting
     with database.read() as session:
         assert session.exec(select(Outbox)).all() == []
         assert all(dossier.demo for dossier in session.exec(select(Dossier)))
+
+
+def test_a_trial_from_before_gets_its_look_up_codes(database: Database, settings: Settings) -> None:
+    with database.write() as session:
+        seed(session, settings, NOW)
+        for dossier in session.exec(select(Dossier)):
+            dossier.lookup_digest = None
+    with database.write() as session:
+        seed(session, settings, NOW)
+    with database.read() as session:
+        first = session.get_one(Dossier, "H30.99.01-261116-0001")
+        assert first.lookup_digest == lookup_digest(settings, "KX-4711")

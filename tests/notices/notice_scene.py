@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -57,7 +58,7 @@ class Office:
 
     def run(self) -> int:
         """One pass of ``motcua notices run``."""
-        return sending.run_pass(self.database, self.settings, owner="test", now=self.now)
+        return asyncio.run(sending.run_pass(self.database, self.settings, owner="test", now=self.now))
 
     def rows(self) -> list[Outbox]:
         with self.database.read() as session:
@@ -85,5 +86,6 @@ def with_twilio(settings: Settings, url: str, **changes: object) -> Settings:
         "twilio_from": SENDER,
         "twilio_base_url": url,
         "public_base_url": "https://motcua.example",
+        "handset_receipts": "twilio",
     }
     return Settings(**(values | changes))

@@ -119,7 +119,7 @@ def test_killed_between_send_and_store_nothing_is_doubled_and_nothing_lost(
 def test_a_polite_stop_finishes_the_message_at_hand(office: Office, with_account: TwilioStandIn) -> None:
     office.file()
     office.enter(9)
-    with_account.next_is("500")
+    with_account.refuse(20429)
     process = start()
     try:
         deadline = utc_now().timestamp() + 20

@@ -5,16 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from bot.errors import BadInputError
 from bot.storage.database import Database
-from bot.storage.single import only_service
+from bot.storage.single import Baton, only_service
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys
 from bot.storage.database import Database
-from bot.storage.single import only_service
+from bot.storage.single import Baton, only_service
 with only_service(Database(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -56,3 +58,27 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     missing = Database(f"sqlite:///{tmp_path / 'missing' / 'x.sqlite3'}")
     with pytest.raises(BadInputError, match="không mở được tệp khóa"), only_service(missing):
         pytest.fail("locked a file in no folder")
+
+
+def test_on_sqlite_the_only_service_holds_every_baton(sqlite_database: Database) -> None:
+    assert Baton(sqlite_database, "poll").held()
+
+
+@pytest.mark.postgres
+def test_of_two_replicas_one_holds_a_baton_until_it_lets_go_or_loses_its_session(postgres_database: Database) -> None:
+    first, second, other = (Baton(postgres_database, task) for task in ("poll", "poll", "refresh"))
+    assert first.held()
+    assert first.held()
+    assert not second.held()
+    assert other.held()  # another task
+    first.release()
+    assert second.held()
+    assert not first.held()
+    with postgres_database.write() as session:
+        session.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+    with pytest.raises(OperationalError):
+        second.held()
+    assert first.held()
+    assert not second.held()
+    for baton in (first, second, other):
+        baton.release()

@@ -211,7 +211,11 @@ class ZaloOa:
         """Notes that messages of ours arrived; how many were news. Blocks."""
         with self._database.write() as session:
             now = self.clock()
-            return sum(queue.mark_delivered(session, CHANNEL, one, now) for one in message_ids)
+            return sum(
+                queue.mark_delivered(session, channel, one, now)
+                for one in message_ids
+                for channel in (CHANNEL, "zbs_uid", "zbs_phone")  # templates' receipts come to the same hook
+            )
 
     async def _keep(self) -> None:
         checked: datetime | None = None

@@ -1,47 +1,69 @@
-"""The port every SMS gateway implements, and the three ways a send can go wrong."""
+"""The port every gateway of notices implements, and the ways a send can go wrong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Sms:
-    """One SMS to be sent.
+class Parcel:
+    """One message to be sent.
 
     Attributes:
         notice_id: the outbox row, so that a delivery report finds it whatever happened in between.
-        to: E.164 number.
-        text: one GSM-7 message.
+        reference: our own name of it, the same in every try, at most 48 characters [A-Za-z0-9-]: the idempotency key
+            where a gateway has one.
+        to: an E.164 number, or the channel's id of the citizen.
+        text: what is said; one GSM-7 message for SMS.
         valid_for: after this long the network should give up.
+        template: the event's name, for gateways that send registered templates.
+        fields: what a registered template is filled with.
+        since: no try went out before this moment.
     """
 
     notice_id: int
+    reference: str
     to: str
     text: str
     valid_for: timedelta
+    since: datetime
+    template: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The gateway took the message: its id there, and the state it reports."""
+    """The gateway took the message: its id there, the state it reports, what it costs (đồng) where it says so."""
 
     provider_id: str | None
     status: str
+    cost: Decimal | None = None
 
 
 class TemporaryError(Exception):
-    """Certainly not sent; trying again later can help."""
+    """Certainly not sent; trying again later can help. ``delay``: how long the gateway asks to wait."""
+
+    def __init__(self, message: str, *, delay: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.delay = delay
 
 
 class PermanentError(Exception):
-    """Certainly not sent. ``admin``: not the recipient's but the account's fault, for staff to mend; else final."""
+    """Certainly not sent, and another try is no use.
 
-    def __init__(self, message: str, *, admin: bool = False) -> None:
+    Attributes:
+        kind: "number" (it can't get messages), "opted_out", "closed" (the channel's window has passed), "content"
+            (text or template refused), "account" (credentials, balance, sender: staff must mend it; the gateway
+            stops and the message waits).
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
         super().__init__(message)
-        self.admin = admin
+        self.kind = kind
 
 
 class UncertainError(Exception):
@@ -49,12 +71,14 @@ class UncertainError(Exception):
 
 
 class Gateway(Protocol):
-    """A way out for SMS."""
+    """A way out for notices."""
 
     name: str
-    settle: timedelta  # a message not found this long after the try was never taken
+    settle: timedelta  # "not found" counts only so long after the try …
+    looks: int  # … and after so many looks, each ``settle`` after the one before
+    found_for: timedelta  # so long after the try, at most, the gateway can still tell (see ``found_until``)
 
-    def send(self, sms: Sms) -> Sent:
+    async def send(self, parcel: Parcel) -> Sent:
         """Sends once.
 
         Raises:
@@ -62,10 +86,24 @@ class Gateway(Protocol):
         """
         ...
 
-    def find(self, to: str, text: str, since: datetime) -> list[Sent]:
-        """All messages of this text to this number taken since then, oldest first.
+    async def find(self, parcel: Parcel) -> list[Sent]:
+        """What the gateway took of this message in earlier tries, oldest first; [] where it knows of none.
+
+        A gateway with an idempotency key may answer by sending under the same key: it is taken at most once.
 
         Raises:
-            TemporaryError: it could not be asked.
+            TemporaryError: it could not be asked now.
+            PermanentError, UncertainError: as for ``send``, where asking means sending.
         """
+        ...
+
+    def found_until(self, tried: datetime) -> datetime:
+        """Up to when the gateway can tell of a try at this moment; after it ``find`` must not be called.
+
+        Then a person decides: a gateway that has forgotten its idempotency key would send a second time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes connections."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bot.notices.gateways.base import Sent, Sms
+from bot.notices.gateways.base import Parcel, Sent
 
 
 class Simulator:
@@ -12,11 +12,20 @@ class Simulator:
 
     name = "simulator"
     settle = timedelta(0)
+    looks = 1
+    found_for = timedelta(days=3650)
 
-    def send(self, sms: Sms) -> Sent:  # noqa: ARG002 - the port's signature
+    async def send(self, parcel: Parcel) -> Sent:  # noqa: ARG002 - the port's signature
         """Refuses nothing."""
         return Sent(None, "sent")
 
-    def find(self, to: str, text: str, since: datetime) -> list[Sent]:  # noqa: ARG002 - the port's signature
+    async def find(self, parcel: Parcel) -> list[Sent]:  # noqa: ARG002 - the port's signature
         """Nothing: what is not stored as sent never reached the screen."""
         return []
+
+    def found_until(self, tried: datetime) -> datetime:
+        """For ever."""
+        return tried + self.found_for
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,51 @@
+"""Reminders: results that have lain at the counter for the number of working days the office set."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from bot.catalog.calendar import Calendar
+from bot.clock import local
+from bot.dossiers.status import RESULT_READY
+from bot.notices import policy
+from bot.settings import Settings
+from bot.storage.tables import Dossier, StatusChange
+
+_OLDEST = timedelta(days=180)  # after half a year a reminder helps nobody
+
+
+def remind(session: Session, settings: Settings, now: datetime) -> int:
+    """Puts the reminders that are due into the outbox; each entry into "result ready" is reminded of once.
+
+    Returns:
+        How many were put.
+    """
+    office = policy.configured_office(settings.catalog, settings.office)
+    if office is None or office.notify.reminder_after is None:
+        return 0
+    calendar = Calendar.of(office.days_off, office.working_days)
+    # So many working days never fit into fewer days of the calendar: what is newer needs no look.
+    latest = now - timedelta(days=office.notify.reminder_after - 1)
+    lying = session.exec(
+        select(Dossier, StatusChange)
+        .join(StatusChange, col(StatusChange.dossier_code) == Dossier.code)
+        .where(
+            Dossier.status == RESULT_READY,
+            Dossier.return_mode == "counter",
+            StatusChange.after == RESULT_READY,
+            col(StatusChange.at) < latest,
+            col(StatusChange.at) > now - _OLDEST,
+        )
+        .order_by(col(StatusChange.id).desc())
+    ).all()
+    put, seen = 0, set()
+    for dossier, change in lying:
+        if dossier.code in seen:
+            continue
+        seen.add(dossier.code)
+        due = calendar.after(local(change.at).date(), office.notify.reminder_after)
+        if due <= local(now).date():
+            put += policy.tell(session, dossier, "reminder", f"#{change.id}", settings, now) is not None
+    return put
