@@ -179,8 +179,7 @@ class Tokens:
         Raises:
             ZaloError: see ``current``.
         """
-        token = await self._stored()
-        return token if token.generation != refused.generation else await self._renewed(refused.generation, None)
+        return await self._renewed(refused.generation, None)
 
     async def refused_again(self, token: Token, error: ZaloError) -> None:
         """Notes that Zalo refuses even a fresh token, so that not every message fetches another."""

@@ -31,6 +31,7 @@ from bot.texts import phrases
 
 log = logging.getLogger("motcua.zalo")
 PATH = "/webhooks/zalo-oa"
+MAX_BODY = 64 * 1024  # events are about 1 kB; the text of a message has at most 2,000 characters
 SIGNATURE = "x-zevent-signature"
 _T = phrases("channels")["zalo"]
 _NAME = re.compile(r"[a-z_]{1,40}")
@@ -62,6 +63,10 @@ def router(channel: Receiver) -> APIRouter:
     @routes.post(PATH)
     async def take(request: Request) -> Response:
         raw = await request.body()
+        if len(raw) > MAX_BODY:
+            _EVENTS.labels("other", "refused").inc()
+            log.warning("web hook Zalo: %d byte, quá lớn", len(raw))
+            raise HTTPException(413)
         if raw.strip() in {b"", b"{}"}:
             return Response(status_code=200)  # the console's test
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
@@ -164,6 +165,20 @@ def test_the_token_ends_in_the_middle_of_a_conversation(service: Service, zalo: 
 
 def test_the_same_web_hook_five_times_is_answered_once(service: Service, zalo: ZaloStandIn, user: str) -> None:
     service.say(text_event("giờ làm việc", utc_now(), user), copies=5)
+    service.say(text_event("cảm ơn", utc_now(), user))
+    assert len(zalo.to(user)) == 2
+
+
+def test_an_answer_that_came_too_late_for_zalo_is_no_second_message(
+    service: Service, zalo: ZaloStandIn, user: str
+) -> None:
+    moments = iter((0.0, 2.5, 10.0, 12.5, 20.0, 20.1))  # late, late, in time
+    service.hooks.timer = lambda: next(moments)
+    try:
+        service.say(text_event("giờ làm việc", utc_now(), user))
+    finally:
+        service.hooks.timer = time.monotonic
+    assert service.hooks.answers[-3:] == [(200, False), (200, False), (200, True)]
     service.say(text_event("cảm ơn", utc_now(), user))
     assert len(zalo.to(user)) == 2
 

@@ -294,6 +294,19 @@ async def test_the_late_answer_of_a_stalled_process_still_counts(scene: Office) 
     assert await asyncio.to_thread(scene.run, _account) == "Một Cửa thử nghiệm"
 
 
+async def test_a_login_during_a_refresh_wins_over_its_late_answer(scene: Office) -> None:
+    scene.clock.move(hours=26)
+    scene.zalo.oauth_plan.append("hold")
+    tokens, client = scene.replica()
+    refreshing = asyncio.create_task(tokens.current())
+    assert await asyncio.to_thread(scene.zalo.wait_until, lambda: scene.zalo.refreshes == 1)
+    log_in(scene.settings, scene.database, scene.zalo, scene.clock)
+    scene.zalo.release.set()
+    assert (await refreshing).access.startswith("access-0003")
+    await client.close()
+    assert await asyncio.to_thread(scene.run, _account) == "Một Cửa thử nghiệm"
+
+
 def test_a_fresh_token_refused_too_is_an_account_matter_and_no_storm(scene: Office) -> None:
     scene.zalo.last_interaction["u"] = scene.clock()
 
