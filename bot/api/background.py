@@ -168,7 +168,8 @@ class Background:
 
         gateways = open_gateways(self.settings, self.database, self.clock)
         try:
-            while True:
+            # Before Python 3.12, asyncio.wait_for swallows a cancel that meets a wait just over: the flag ends it too.
+            while not self._ending:
                 await run_pass(self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways)
                 await self.news("sms")
         finally:

@@ -167,6 +167,6 @@ def test_any_order(sqlite_database: Database) -> None:
     run_state_machine_as_test(
         Notices,
         settings=settings(
-            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

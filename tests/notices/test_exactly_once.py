@@ -1,6 +1,7 @@
 """Thousands of status changes, workers killed again and again, a gateway that fails: each citizen is told once.
 
-``make test`` kills 5 times; MOTCUA_SOAK_KILLS=50 (``make soak``) as often as one likes. Seeded: what the gateway does
+``make test`` kills 5 times over 600 changes; MOTCUA_SOAK_KILLS=50 (``make soak``) as often as one likes over 2,000.
+Seeded: what the gateway does
 and after how many messages a worker dies is the same in every run.
 """
 
@@ -30,8 +31,8 @@ from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import Outbox
 
-KILLS = int(os.environ.get("MOTCUA_SOAK_KILLS", "5"))
-CHANGES = 2000
+SOAK = os.environ.get("MOTCUA_SOAK_KILLS")
+KILLS, CHANGES = (int(SOAK), 2000) if SOAK else (5, 600)
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,9 +53,9 @@ def _gateway_plan(chance: random.Random) -> list[str | int]:
 
 
 def _file(database: Database, settings: Settings, now: datetime) -> None:
-    for start in range(0, CHANGES, 250):
+    for start in range(0, CHANGES, 200):
         with database.write() as session:
-            for number in range(start, start + 250):
+            for number in range(start, start + 200):
                 record = DossierRecord(
                     code=f"H30.99.01-261124-{number:04d}", status=9, phone=f"+8495{number:07d}", consent_sms=True
                 )
