@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
@@ -26,7 +25,9 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import staff
+from bot.console import audit, entrance, office_settings, simulator, team
+from bot.console import dossiers as dossier_pages
+from bot.console.pages import Console
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -63,7 +64,6 @@ def create_app(
         lifespan=lifespan,
     )  # fmt: skip
     templates = Jinja2Templates(HERE / "templates")
-    catalog = service.talk.desk(clock()).catalog
     app.add_middleware(
         Guard, bodies=dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), frames={web.EMBED: settings.embed_origins}
     )
@@ -71,10 +71,12 @@ def create_app(
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates, streams))
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
-    app.include_router(staff.router(settings, database, catalog, templates, clock))
+    console = Console(settings, database, service, templates, clock)
+    console.install(app)
+    for pages in (entrance, dossier_pages, team, office_settings, audit, simulator):
+        app.include_router(pages.router(console))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))
-    _simulator(app, settings, database, templates)
     for channel in channels:
         app.include_router(channel.router())
     _health(app, database, background, clock)
@@ -86,19 +88,6 @@ def create_app(
         return dossiers.problem(422, "Dữ liệu sai", f"{where}: {first['msg']}")
 
     return app
-
-
-def _simulator(app: FastAPI, settings: Settings, database: Database, templates: Jinja2Templates) -> None:
-    @app.get("/simulator", response_class=HTMLResponse, include_in_schema=False)
-    async def simulator(request: Request) -> Response:
-        if not settings.demo:
-            raise HTTPException(404)
-
-        def read() -> Any:
-            with database.read() as session:
-                return staff.sms_shown(session)
-
-        return templates.TemplateResponse(request, "simulator.html", {"phones": await run_in_threadpool(read)})
 
 
 def _reasons(session: Session, background: Background, now: datetime) -> dict[str, str]:

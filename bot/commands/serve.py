@@ -42,7 +42,7 @@ def _demo(settings: Settings, database: Database) -> str:
     with database.write() as session:
         seed(session, settings, utc_now())
         if session.get(Staff, DEMO_STAFF) is None:
-            add_staff(session, DEMO_STAFF, "lead", password, utc_now())
+            add_staff(session, DEMO_STAFF, "admin", password, utc_now())
         else:
             set_password(session, DEMO_STAFF, password)
     return password

@@ -16,7 +16,12 @@ def configure(_name: str, parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="VIỆC")
     add = actions.add_parser("add", help="thêm tài khoản cán bộ")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--role", required=True, metavar="VAI_TRÒ", help="advisor (tư vấn), lead (phụ trách), admin")
+    add.add_argument(
+        "--role",
+        required=True,
+        metavar="VAI_TRÒ",
+        help="advisor (tư vấn), reception (một cửa), admin (quản trị), leader (lãnh đạo)",
+    )
     add.add_argument("--password-stdin", action="store_true", help="đọc mật khẩu từ dòng đầu của stdin")
     add.set_defaults(run=_add)
 

@@ -13,14 +13,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlmodel import Session, col, delete
 
+from bot.console.permissions import ROLES
 from bot.errors import BadInputError
 from bot.storage.tables import Audit, Staff, StaffSession
 
-ROLES = ("advisor", "lead", "admin")
 MIN_PASSWORD = 10
 MAX_PASSWORD = 200
 LOCK_AFTER = 5  # wrong passwords in a row
-LOCK_FOR = timedelta(minutes=10)
+LOCK_FOR = timedelta(minutes=10)  # the first time; twice as long each further time, up to a day
+LOCK_MOST = timedelta(days=1)
+ROTATE_AFTER = timedelta(hours=1)  # a session's token is changed for a new one
+OLD_TOKEN_LASTS = timedelta(minutes=1)  # for requests under way
 _NAME = re.compile(r"[\w.-]{2,40}")
 # OWASP's argon2id setting for servers with little memory: 19 MiB, two passes.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -49,7 +52,9 @@ def set_password(session: Session, name: str, password: str) -> None:
     staff = session.get(Staff, name)
     if staff is None:
         raise BadInputError(f"không có tài khoản {name!r}")
-    staff.password_hash, staff.failed, staff.locked_until = _HASHER.hash(password), 0, None
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise BadInputError(f"mật khẩu: cần từ {MIN_PASSWORD} đến {MAX_PASSWORD} ký tự")
+    staff.password_hash, staff.failed, staff.locked_until, staff.locks = _HASHER.hash(password), 0, None, 0
     session.add(staff)
     session.exec(delete(StaffSession).where(col(StaffSession.staff) == name))
 
@@ -73,11 +78,12 @@ def sign_in(session: Session, name: str, password: str, now: datetime, lasts: ti
     if not right:
         staff.failed += 1
         if staff.failed >= LOCK_AFTER:
-            staff.failed, staff.locked_until = 0, now + LOCK_FOR
-            audit(session, name, "locked", name, now)
+            lasts = min(LOCK_FOR * 2 ** min(staff.locks, 10), LOCK_MOST)
+            staff.failed, staff.locked_until, staff.locks = 0, now + lasts, staff.locks + 1
+            audit(session, name, "locked", name, now, minutes=int(lasts.total_seconds() // 60))
         session.add(staff)
         return None
-    staff.failed, staff.locked_until = 0, None
+    staff.failed, staff.locked_until, staff.locks = 0, None, 0
     session.add(staff)
     session.exec(delete(StaffSession).where(col(StaffSession.expires_at) < now))
     token = secrets.token_urlsafe(32)
@@ -90,6 +96,13 @@ def sign_in(session: Session, name: str, password: str, now: datetime, lasts: ti
     return token
 
 
+def is_password(session: Session, name: str, password: str) -> bool:
+    """Whether this is the password of an account."""
+    with suppress(VerificationError, InvalidHashError):
+        return bool(_HASHER.verify(account(session, name).password_hash, password[:MAX_PASSWORD]))
+    return False
+
+
 def signed_in(session: Session, token: str, now: datetime) -> StaffSession | None:
     """The live session of a cookie, or None."""
     found = session.get(StaffSession, _digest(token)) if token else None
@@ -97,6 +110,59 @@ def signed_in(session: Session, token: str, now: datetime) -> StaffSession | Non
         return None
     staff = session.get(Staff, found.staff)
     return found if staff is not None and staff.active else None
+
+
+def account(session: Session, name: str) -> Staff:
+    """The account of a name.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    staff = session.get(Staff, name)
+    if staff is None:
+        raise BadInputError(f"không có tài khoản {name!r}")
+    return staff
+
+
+def rotate(session: Session, token: str, now: datetime) -> str | None:
+    """A new token for a live session; the old one lasts a minute more. None where another request did it already."""
+    old = session.get(StaffSession, _digest(token), with_for_update=True)
+    if old is None or old.expires_at <= now + OLD_TOKEN_LASTS:
+        return None
+    fresh = secrets.token_urlsafe(32)
+    session.add(
+        StaffSession(digest=_digest(fresh), staff=old.staff, csrf=old.csrf, created_at=now, expires_at=old.expires_at)
+    )
+    old.expires_at = now + OLD_TOKEN_LASTS
+    session.add(old)
+    return fresh
+
+
+def set_role(session: Session, name: str, role: str) -> str:
+    """Gives an account another role; returns the role before.
+
+    Raises:
+        BadInputError: no such account or role.
+    """
+    staff = account(session, name)
+    if role not in ROLES:
+        raise BadInputError(f"vai trò {role!r}: cần một trong {', '.join(ROLES)}")
+    before, staff.role = staff.role, role
+    session.add(staff)
+    return before
+
+
+def set_active(session: Session, name: str, *, active: bool) -> None:
+    """Lets an account in, or shuts it out at once.
+
+    Raises:
+        BadInputError: no such account.
+    """
+    staff = account(session, name)
+    staff.active = active
+    session.add(staff)
+    if not active:
+        session.exec(delete(StaffSession).where(col(StaffSession.staff) == name))
 
 
 def sign_out(session: Session, token: str) -> None:

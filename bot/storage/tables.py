@@ -293,11 +293,12 @@ class Staff(SQLModel, table=True):
     __tablename__ = "staff"
 
     name: str = Field(primary_key=True, max_length=64)
-    role: str = Field(max_length=16)  # advisor | lead | admin
+    role: str = Field(max_length=16)  # see bot.console.permissions
     password_hash: str = Field(max_length=200)
     active: bool = True
     failed: int = 0
     locked_until: datetime | None = _at(nullable=True)
+    locks: int = 0  # how often it was locked since it was last entered
     created_at: datetime = _at()
 
 
@@ -314,7 +315,7 @@ class StaffSession(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """Who did what; never pruned with the talk."""
+    """Who did what, with the values before and after; the database itself refuses to change or delete a row."""
 
     __tablename__ = "audit"
 
@@ -387,6 +388,17 @@ class Spend(SQLModel, table=True):
     messages: int = 0
     segments: int = 0
     dong: float = 0
+
+
+class OfficeSetting(SQLModel, table=True):
+    """A setting of the office that staff may switch on the console; what is not set has its default."""
+
+    __tablename__ = "office_setting"
+
+    key: str = Field(primary_key=True, max_length=40)
+    value: dict[str, Any] = _json()  # {"value": …}
+    by: str = Field(max_length=64)
+    at: datetime = _at()
 
 
 class Heartbeat(SQLModel, table=True):

@@ -30,7 +30,7 @@ def office(sqlite_database: Database, settings: Settings, talk: Talk) -> Iterato
     settings = settings.model_copy(update={"demo": True, "notice_from_hour": 0, "notice_to_hour": 24})
     with sqlite_database.write() as session:
         seed(session, settings, utc_now())
-        add_staff(session, "canbo", "advisor", PASSWORD, utc_now())
+        add_staff(session, "canbo", "admin", PASSWORD, utc_now())
     app = create_app(settings, sqlite_database, Service(settings, sqlite_database, talk))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
@@ -93,7 +93,8 @@ def _sign_in(client: TestClient) -> str:
 
 
 def test_staff_page_needs_a_login(office: TestClient) -> None:
-    assert office.get("/staff/dossiers", follow_redirects=False).headers["location"] == "/staff/sign-in"
+    first = office.get("/staff/dossiers", follow_redirects=False).headers["location"]
+    assert first == "/staff/sign-in?next=%2Fstaff%2Fdossiers"
     assert office.post("/staff/sign-in", data={"name": "canbo", "password": "sai"}).status_code == 401
     assert office.post("/staff/sign-in", data={"name": "khong-co", "password": "sai"}).status_code == 401
     assert "chuyển" in office.post("/staff/sign-in", data={"name": "canbo", "password": PASSWORD}).text.lower()
