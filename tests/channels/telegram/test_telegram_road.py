@@ -19,6 +19,8 @@ from standins.telegram import TOKEN, TelegramStandIn
 from bot.clock import utc_now
 from bot.storage.database import Database
 from bot.storage.tables import Conversation, Handoff, Inbox, Outbox, Preference
+from tests.receipts.drawing import photograph
+from tests.receipts.symbols import code128, dice
 from tests.service_process import ServiceProcess
 from tests.waiting import wait_until
 
@@ -162,6 +164,12 @@ def test_a_person_is_asked_for_and_notices_are_ended(office: Office) -> None:
         who = select(Conversation.id).where(Conversation.sender == str(citizen.number)).scalar_subquery()
         (handoff,) = session.exec(select(Handoff).where(Handoff.conversation_id == who)).all()
     assert handoff.kind == "handoff"
+
+
+def test_a_photo_of_the_receipt_is_as_good_as_its_code(office: Office) -> None:
+    citizen = office.citizen()
+    (told,) = citizen.does(office.api.photo(photograph(dice(5), code128(CODE), ("dark",)), citizen.number))
+    assert CODE in told["text"]
 
 
 def test_a_photo_without_a_code_is_answered_and_its_words_are_read(office: Office) -> None:
