@@ -21,7 +21,7 @@ from nlu.training_data import TrainingDataError, load_training
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(talk: Talk) -> EmbeddedEngine:
     assert isinstance(talk.engine, EmbeddedEngine)
     return talk.engine
