@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-# The turns that are there already get their day (Vietnam time), channel and procedure; how long they waited is not known.
+# The turns that are there already get their day (Vietnam time), channel and procedure; how long they took is unknown.
 _FILL = {
     "sqlite": "UPDATE turn SET day = date(at, '+7 hours'), procedure = coalesce(procedure, "
     "substr(json_extract(understanding, '$.procedures[0]'), 1, 12)), "
