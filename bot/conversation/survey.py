@@ -14,7 +14,7 @@ from nlu.normalize import prepare
 _T = wording.T["survey"]
 _RATE = re.compile(r"danh gia (?P<score>[1-5])\b")
 _MORE = re.compile(r"(?:toi |minh |em |muon |cho )*ghi them (?:y kien|gop y)(?: a| nhe| nha)*")
-_NO = re.compile(r"(?:khong|thoi|bo qua|huy|khoi|dung)(?: khong| can| co| nua| dau| roi| gi| ghi| a| nha| nhe| cam on)*")
+_NO = re.compile(r"(?:khong|thoi|bo qua|huy|khoi|dung)(?: khong| can| co| nua| dau| roi| gi| ghi| a| nha| nhe)*")
 SCORES = range(1, 6)
 
 

@@ -1,7 +1,8 @@
-"""Charts as SVG, drawn by pygal: no script, no font or style from elsewhere; the page shows the figures beside. Pure."""
+"""Charts as SVG, drawn by pygal: no script, nothing from elsewhere; the page shows the figures beside. Pure."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ import pygal
 from pygal.etree import etree
 from pygal.style import Style
 
+# pygal hangs a finder of an old kind into Python's imports, for maps that nobody draws here: each later import that
+# fails (of something optional) would warn of it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "PluginImportFixer"]
 # Colours that people with any colour vision tell apart (Okabe and Ito), dark enough on white.
 COLOURS = ("#0b5c8a", "#d55e00", "#009e73", "#7a4b94", "#a61b1b", "#5a6b7b", "#b8860b", "#1b2733")
 WIDTH = 900

@@ -104,38 +104,46 @@ def dossiers(session: Session, period: Period, fields: Mapping[str, str], now: d
 
     _receipts(session, period, found, field_of, demo=demo)
     changes = _changes(session, period)
-    known = _known(session, {change.dossier_code for change in changes})
+    known = _known(session, {change.dossier_code for change in changes}, demo=demo)
     finished: dict[str, datetime] = {}
     returned: set[str] = set()
     for change in changes:
         dossier = known.get(change.dossier_code)
-        if dossier is None or (dossier.demo and not demo):
+        if dossier is None:
             continue
         if change.before == change.after:
             found.postponed += (change.note or "").startswith("hẹn lại")
             continue
-        if change.after in _DONE and change.before not in _DONE and (at := _moment(change, dossier)):
-            finished[dossier.code] = at
-        elif change.after not in _DONE:
-            finished.pop(dossier.code, None)  # a slip that was undone
-        if change.after == RETURNED and _moment(change, dossier) is not None:
-            returned.add(dossier.code)
-        elif change.after != RETURNED:
-            returned.discard(dossier.code)
         found.refused += change.after in {3, 7, 8}
         found.papers += change.after == 5
+        _follow(change, dossier, finished, returned)
     found.returned = len(returned)
     for code, at in finished.items():
-        dossier = known[code]
-        ended = found.finished.setdefault(field_of(dossier.procedure), Finished())
-        if dossier.due_at is None:
-            ended.undated += 1
-        elif at <= dossier.due_at:
-            ended.on_time += 1
-        else:
-            ended.late += 1
+        _count(found.finished.setdefault(field_of(known[code].procedure), Finished()), known[code].due_at, at)
     _pending(session, found, now, demo=demo)
     return found
+
+
+def _follow(change: StatusChange, dossier: Dossier, finished: dict[str, datetime], returned: set[str]) -> None:
+    """Notes when a dossier was finished and whether it was handed out; a slip that was undone is neither."""
+    at = _moment(change, dossier)
+    if change.after not in _DONE:
+        finished.pop(dossier.code, None)
+    elif change.before not in _DONE and at:
+        finished[dossier.code] = at
+    if change.after == RETURNED and at:
+        returned.add(dossier.code)
+    elif change.after != RETURNED:
+        returned.discard(dossier.code)
+
+
+def _count(ended: Finished, due_at: datetime | None, at: datetime) -> None:
+    if due_at is None:
+        ended.undated += 1
+    elif at <= due_at:
+        ended.on_time += 1
+    else:
+        ended.late += 1
 
 
 def _receipts(
@@ -159,12 +167,12 @@ def _changes(session: Session, period: Period) -> list[StatusChange]:
     return list(session.exec(query).all())
 
 
-def _known(session: Session, codes: Iterable[str]) -> dict[str, Dossier]:
+def _known(session: Session, codes: Iterable[str], *, demo: bool) -> dict[str, Dossier]:
     wanted = sorted(codes)
     known: dict[str, Dossier] = {}
     for start in range(0, len(wanted), _BATCH):
         rows = session.exec(select(Dossier).where(col(Dossier.code).in_(wanted[start : start + _BATCH]))).all()
-        known |= {dossier.code: dossier for dossier in rows}
+        known |= {dossier.code: dossier for dossier in rows if demo or not dossier.demo}
     return known
 
 
@@ -177,7 +185,7 @@ def _moment(change: StatusChange, dossier: Dossier) -> datetime | None:
 
 
 def _pending(session: Session, found: Dossiers, now: datetime, *, demo: bool) -> None:
-    open_ones = (select(func.count()).select_from(Dossier).where(col(Dossier.status).notin_(sorted(FINISHED))))
+    open_ones = select(func.count()).select_from(Dossier).where(col(Dossier.status).notin_(sorted(FINISHED)))
     if not demo:
         open_ones = open_ones.where(Dossier.demo == False)  # noqa: E712 - SQL
     found.pending = int(session.exec(open_ones).one())

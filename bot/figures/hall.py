@@ -27,9 +27,7 @@ def used(session: Session, what: What, now: datetime) -> None:
     """
     insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     row = insert(HallUse).values(day=local(now).date(), what=what, times=1)
-    session.execute(
-        row.on_conflict_do_update(index_elements=["day", "what"], set_={"times": col(HallUse.times) + 1})
-    )
+    session.execute(row.on_conflict_do_update(index_elements=["day", "what"], set_={"times": col(HallUse.times) + 1}))
 
 
 def uses(session: Session, period: Period) -> Counter[str]:

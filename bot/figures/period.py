@@ -40,7 +40,7 @@ class Period:
 
     @property
     def month(self) -> str:
-        """``2026-11`` where it is just a month, else "" """
+        """Such as ``2026-11`` where it is just a month, else nothing."""
         whole = month_of(self.first)
         return f"{self.first:%Y-%m}" if self == whole else ""
 

@@ -92,7 +92,7 @@ def _put(sheet: Any, row: int, column: int, value: Cell) -> XlsxCell:
         cell.value = value
         cell.data_type = "s"  # openpyxl takes a leading "=" for a formula
         if value.startswith(_FORMULA):
-            cell.quotePrefix = True  # type: ignore[attr-defined]
+            cell.quotePrefix = True
     else:
         cell.value = value
     return cell

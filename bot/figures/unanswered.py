@@ -77,7 +77,7 @@ def unanswered(session: Session, period: Period) -> list[Question]:
             col(Turn.text) != "",
             or_(
                 col(Turn.outcome).in_(("out_of_scope", "clarify")),
-                and_(col(Turn.outcome) == "answer", after.intent == "deny"),
+                and_(col(Turn.outcome) == "answer", col(after.intent) == "deny"),
             ),
         )
         .order_by(col(Turn.id).desc())

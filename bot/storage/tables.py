@@ -156,9 +156,7 @@ class Turn(SQLModel, table=True):
     """
 
     __tablename__ = "turn"
-    __table_args__ = (
-        Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),
-    )
+    __table_args__ = (Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),)
 
     id: int | None = _id()
     conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))

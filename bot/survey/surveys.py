@@ -223,4 +223,3 @@ def review(session: Session, survey_id: int, was: str, to: str) -> str:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
