@@ -283,7 +283,9 @@ def _chart_of_fields(figures: Overview, names: Names) -> bytes:
 
 def _chart_of_satisfaction(figures: Overview, _names: Names) -> bytes:
     questions = phrases("hall")["survey"]["questions"]
-    return charts.bars({questions[name]: round(figures.results.mean(name) or 0, 2) for name in SCORED}, most=MOST)
+    return charts.bars(
+        {questions[name]: round(mean, 2) for name in SCORED if (mean := figures.results.mean(name))}, most=MOST
+    )
 
 
 def _chart_of_notices(figures: Overview, _names: Names) -> bytes:

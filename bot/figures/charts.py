@@ -29,7 +29,8 @@ def _style() -> Style:
 
 def stacked(labels: Sequence[str], series: Mapping[str, Sequence[int]]) -> bytes:
     """A column for each label, stacked of the series (days, and how questions ended)."""
-    chart = pygal.StackedBar(**_common(), height=380)
+    totals = [sum(values) for values in zip(*series.values(), strict=True)]
+    chart = pygal.StackedBar(**_common(), height=380, y_labels=_ticks(max(totals, default=0)))
     chart.x_labels = _thinned(labels)
     for name, values in series.items():
         chart.add(name, list(values))
@@ -41,8 +42,9 @@ def bars(values: Mapping[str, float], *, most: float | None = None) -> bytes:
     shown = dict(reversed(list(values.items())))
     told = {name: f"{value:.4g}".replace(".", ",") for name, value in shown.items()}
     chart = pygal.HorizontalBar(
-        **_common(), height=max(160, 44 * len(shown) + 70), show_legend=False, range=(0, most) if most else None
-    )
+        **_common(), height=44 * len(shown) + 50, show_legend=False, show_x_guides=False, range=(0, most) if most else None,
+        show_x_labels=False,
+    )  # fmt: skip
     chart.x_labels = [f"{name}: {told[name]}" for name in shown]
     chart.add("", list(shown.values()))
     return _svg(chart)
@@ -50,10 +52,16 @@ def bars(values: Mapping[str, float], *, most: float | None = None) -> bytes:
 
 def _common() -> dict[str, Any]:
     return {
-        "style": _style(), "width": WIDTH, "js": [], "legend_at_bottom": True, "legend_at_bottom_columns": 3,
+        "style": _style(), "width": WIDTH, "js": [], "legend_at_bottom": True, "legend_at_bottom_columns": 5,
         "show_y_guides": True, "truncate_label": 44, "margin": 12, "spacing": 6, "no_data_text": "–",
         "formatter": lambda value: f"{value:.0f}", "disable_xml_declaration": True,
     }  # fmt: skip
+
+
+def _ticks(most: int) -> list[int]:
+    """Whole numbers for an axis from 0 to at least ``most``: four to eight steps of 1, 2 or 5 times a power of ten."""
+    step = next(n * 10**power for power in range(12) for n in (1, 2, 5) if n * 10**power * 8 >= most)
+    return list(range(0, max(most, 1) + step, step))
 
 
 def _thinned(labels: Sequence[str]) -> list[str]:

@@ -32,7 +32,6 @@ def router(console: Console) -> APIRouter:
             "scored": SCORED, "needed": NEEDED, "extra": EXTRA_PAYMENT, "longest": LONGEST_COMMENT,
         }  # fmt: skip
         response = console.templates.TemplateResponse(request, "survey.html", frame | shown, status_code=code)
-        response.headers["referrer-policy"] = "no-referrer"  # the address is the key
         response.headers["x-robots-tag"] = "noindex"
         return response
 

@@ -3,7 +3,8 @@
 (() => {
   const EVERY = 60000;
   const PAGE = 12000;
-  const LONG = 25; // characters of a code from which on its letters are smaller
+  const LONG = 21; // characters of a code from which on its letters are smaller
+  const LONGER = 26;
   const status = document.querySelector("[data-status]");
   const pause = document.querySelector("[data-pause]");
   let paused = false;
@@ -14,8 +15,12 @@
     const last = document.createElement("b");
     last.textContent = code.slice(-4);
     item.append(code.slice(0, -4), last);
-    if (code.length > LONG) item.className = "long";
+    fit(item);
     return item;
+  };
+  const fit = (item) => {
+    const length = item.textContent.length;
+    item.className = length > LONGER ? "longer" : length > LONG ? "long" : "";
   };
   const fill = (key, codes) => {
     const list = document.querySelector(`[data-codes="${key}"]`);
@@ -32,12 +37,12 @@
     for (const item of items) item.hidden = false;
     const scrolled = getComputedStyle(list).overflowY === "visible";
     const height = Math.max(...items.map((item) => item.offsetHeight), 1);
-    const fit = scrolled || paused ? items.length : Math.max(1, Math.floor(list.clientHeight / height));
-    const pages = Math.max(1, Math.ceil(items.length / Math.max(1, fit)));
+    const room = scrolled || paused ? items.length : Math.max(1, Math.floor(list.clientHeight / height));
+    const pages = Math.max(1, Math.ceil(items.length / Math.max(1, room)));
     page[key] %= pages;
     list.classList.toggle("paged", !paused && !scrolled);
     items.forEach((item, at) => {
-      item.hidden = Math.floor(at / Math.max(1, fit)) !== page[key];
+      item.hidden = Math.floor(at / Math.max(1, room)) !== page[key];
     });
     const text = told.dataset.text.replace("{page}", page[key] + 1).replace("{pages}", pages);
     told.textContent = pages > 1 ? text : "";
@@ -62,9 +67,7 @@
     }
     showAll();
   };
-  for (const item of document.querySelectorAll("[data-codes] li")) {
-    if (item.textContent.length > LONG) item.className = "long";
-  }
+  document.querySelectorAll("[data-codes] li").forEach(fit);
   pause.hidden = false;
   const texts = [pause.textContent, pause.dataset.resume];
   pause.addEventListener("click", () => {
