@@ -18,7 +18,7 @@ _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
 _LINK = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
 _PROCEDURE = re.compile(r"(?<![\d.,/-])[1-9]\.\d{6}(?![\d/]|[.,-]\d)")
 # Seven digits or more, however they are set apart: phones, ID numbers, accounts, dates of birth.
-_NUMBERS = re.compile(r"(?<!\d)\+?\d(?:[ .\-/]{0,2}\d){6,}")
+_NUMBERS = re.compile(r"(?<!\d)\+?\d(?:[ .–—/-]{0,3}\d){6,}")
 
 
 def masked(text: str) -> str:
@@ -26,7 +26,7 @@ def masked(text: str) -> str:
     text = _LINK.sub(HIDDEN, _MAIL.sub(HIDDEN, text))
     text = _CODE.sub(HIDDEN, text)
     if find_codes(text):  # written in another way: "h30 99 01 261116 0001"
-        text = re.sub(r"\b[0-9A-Za-z]*\d[0-9A-Za-z]*(?:[ .,_-]{1,3}\d[0-9]*)+", HIDDEN, text)
+        text = re.sub(r"\b[0-9A-Za-z]*\d[0-9A-Za-z]*(?:[ .,_–—-]{1,3}\d[0-9]*)+", HIDDEN, text)
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:

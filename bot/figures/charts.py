@@ -30,7 +30,9 @@ def _style() -> Style:
 def stacked(labels: Sequence[str], series: Mapping[str, Sequence[int]]) -> bytes:
     """A column for each label, stacked of the series (days, and how questions ended)."""
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
-    chart = pygal.StackedBar(**_common(), height=380, y_labels=_ticks(max(totals, default=0)))
+    chart = pygal.StackedBar(
+        **_common(), height=400, margin_bottom=45, y_labels=_ticks(max(totals)) if totals else None
+    )
     chart.x_labels = _thinned(labels)
     for name, values in series.items():
         chart.add(name, list(values))
@@ -42,8 +44,8 @@ def bars(values: Mapping[str, float], *, most: float | None = None) -> bytes:
     shown = dict(reversed(list(values.items())))
     told = {name: f"{value:.4g}".replace(".", ",") for name, value in shown.items()}
     chart = pygal.HorizontalBar(
-        **_common(), height=44 * len(shown) + 50, show_legend=False, show_x_guides=False, range=(0, most) if most else None,
-        show_x_labels=False,
+        **_common(), height=44 * len(shown) + 50, show_legend=False, show_x_labels=False,
+        range=(0, most) if most else None,
     )  # fmt: skip
     chart.x_labels = [f"{name}: {told[name]}" for name in shown]
     chart.add("", list(shown.values()))
