@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -219,6 +220,10 @@ def test_with_fingers_from_a_word_to_the_printed_guide(page: Page, base: str) ->
     with page.expect_response("**/kiosk/in"):
         page.get_by_role("button", name="In tờ hướng dẫn").tap()
     expect(page.locator("body[data-printed]")).to_have_count(1)
+    paper = page.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 1
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="Gọi cán bộ")).to_be_hidden()
 
 
 def test_an_advisor_is_called_once(page: Page, base: str) -> None:
@@ -301,8 +306,9 @@ def test_the_board_turns_its_pages_and_keeps_its_list_without_connection(
     expect(status).to_contain_text("Mất kết nối")
     expect(ready).not_to_have_count(0)
     page.screenshot(path=SHOTS / "hall-board-offline.png")
-    context.set_offline(False)
-    page.clock.run_for(61_000)
+    with page.expect_response("**/bang/so"):
+        context.set_offline(False)
+        page.clock.run_for(11_000)
     expect(status).to_contain_text("Cập nhật lúc")
     page.get_by_role("button", name="Tạm dừng").tap()
     expect(ready).to_have_count(40)

@@ -80,7 +80,10 @@ def test_what_staff_reviewed_and_how_long_it_took_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("cell", "told"),
-    [(1234567, "1.234.567"), (1234.56, "1.234,6"), (Share(0.9526), "95,3 %"), (Share(None), "–"), (None, "–"), ("=", "=")],
+    [
+        (1234567, "1.234.567"), (1234.56, "1.234,6"), (Share(0.9526), "95,3 %"), (Share(None), "–"), (None, "–"),
+        ("=1", "=1"),
+    ],
 )  # fmt: skip
 def test_cells_are_read_as_vietnamese_write_them(cell: Any, told: str) -> None:
     assert shown(cell) == told

@@ -2,6 +2,7 @@
 // The board: fetches the codes each minute, keeps the last ones where there is no connection, and turns its pages.
 (() => {
   const EVERY = 60000;
+  const AGAIN = 10000; // after a failure
   const PAGE = 12000;
   const LONG = 21; // characters of a code from which on its letters are smaller
   const LONGER = 26;
@@ -52,20 +53,28 @@
     status.textContent = (offline ? status.dataset.offline : status.dataset.updated).replace("{at}", status.dataset.at);
     status.classList.toggle("offline", offline);
   };
+  let asked = 0;
+  let next;
   const load = async () => {
+    const mine = ++asked; // only the newest question's end counts
+    clearTimeout(next);
+    let failed = false;
     try {
       const answer = await fetch("/bang/so", { cache: "no-store", signal: AbortSignal.timeout(15000) });
       if (!answer.ok) throw new Error(String(answer.status));
       const codes = await answer.json();
+      if (mine !== asked) return;
       fill("ready", codes.ready);
       fill("due", codes.due);
       document.querySelector("[data-day]").textContent = codes.day;
       status.dataset.at = codes.at;
-      tell(false);
     } catch {
-      tell(true);
+      failed = true;
     }
+    if (mine !== asked) return;
+    tell(failed);
     showAll();
+    next = setTimeout(load, failed ? AGAIN : EVERY);
   };
   document.querySelectorAll("[data-codes] li").forEach(fit);
   pause.hidden = false;
@@ -77,7 +86,7 @@
     showAll();
   });
   showAll();
-  setInterval(load, EVERY);
+  next = setTimeout(load, EVERY);
   setInterval(() => {
     if (paused) return;
     page.ready += 1;
