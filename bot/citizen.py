@@ -15,6 +15,7 @@ from bot.dossiers.access import Citizen
 from bot.dossiers.lookup import look_up
 from bot.settings import Settings
 from bot.storage.tables import Dossier
+from bot.survey import surveys
 
 
 def citizen_of(incoming: Incoming) -> Citizen:
@@ -61,3 +62,16 @@ class CitizenDossiers:
     def code_allowed(self, code: str) -> bool:
         """Whether one more one-time code may be sent."""
         return access.code_allowed(self._session, self._citizen, code, self._settings, self._now)
+
+    def survey(self) -> str | None:
+        """The dossier whose survey this citizen was last asked for here and has not answered."""
+        return surveys.asked_in_chat(self._session, self._citizen.channel, self._citizen.sender, self._now)
+
+    def rate(self, code: str, score: int) -> str:
+        """Stores a score: "stored", "answered" or "closed"."""
+        who = (self._citizen.channel, self._citizen.sender)
+        return surveys.rate_in_chat(self._session, *who, code, score, self._now)
+
+    def comment(self, code: str, text: str) -> bool:
+        """Adds words to the score."""
+        return surveys.comment_in_chat(self._session, self._citizen.channel, self._citizen.sender, code, text)

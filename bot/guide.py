@@ -19,7 +19,7 @@ from fastapi.templating import Jinja2Templates
 
 from bot.catalog.answers import Desk, Section, section, source_line
 from bot.catalog.office import hours_text
-from bot.catalog.schema import Aspect, DocumentKind, Procedure
+from bot.catalog.schema import Aspect, DocumentKind, FieldInfo, Procedure
 from bot.clock import Clock
 from bot.texts import phrases
 from nlu.normalize import prepare
@@ -36,7 +36,7 @@ MAX_QUERY = 100
 MAX_FOUND = 30
 
 
-def _findable(procedure: Procedure) -> str:
+def findable(procedure: Procedure) -> str:
     """Everything a procedure is called, folded, for search as one types."""
     names = (procedure.code, procedure.name, procedure.short_name, *procedure.everyday_names)
     return " ".join(prepare(name).folded for name in names)
@@ -45,7 +45,7 @@ def _findable(procedure: Procedure) -> str:
 def search(query: str, procedures: Sequence[Procedure], engine: NluEngine) -> list[Procedure]:
     """The procedures a query may mean: those named by all its words, then what the engine understands."""
     words = prepare(query).words
-    named = [p for p in procedures if words and all(word in _findable(p) for word in words)]
+    named = [p for p in procedures if words and all(word in findable(p) for word in words)]
     by_code = {p.code: p for p in procedures}
     meant = [by_code[c.code] for c in engine.parse(query).candidates if c.code in by_code]
     if len(named) > MAX_FOUND // 2:
@@ -75,71 +75,89 @@ def _size(procedure: Procedure, sections: Sequence[tuple[str, Section]]) -> str:
     return "smallest" if length > SMALLEST_FROM else "small" if length > SMALL_FROM else ""
 
 
+def by_field(desk: Desk) -> list[tuple[str, FieldInfo, list[tuple[Procedure, str]]]]:
+    """The procedures in force by field, by name: (field, its names, each procedure with what it is found by)."""
+    listed: dict[str, list[Procedure]] = defaultdict(list)
+    for procedure in sorted(current(desk), key=lambda p: p.short_name):
+        listed[procedure.field].append(procedure)
+    return [
+        (slug, info, [(p, findable(p)) for p in listed[slug]])
+        for slug, info in desk.catalog.fields.items()
+        if listed[slug]
+    ]
+
+
+def current(desk: Desk) -> list[Procedure]:
+    """The procedures in force."""
+    return [p for p in desk.catalog.procedures.values() if p.superseded_by is None]
+
+
+def told(desk: Desk, procedure: Procedure, address: str) -> dict[str, Any]:
+    """What a guide's template shows; ``address``: what its QR code leads to."""
+    successor = desk.catalog.get(desk.catalog.current(procedure.code)) if procedure.superseded_by else None
+    sections: list[tuple[str, Section]] = []
+    papers = _papers(procedure) if successor is None else []
+    internal = [d.name for d in procedure.documents if d.kind is DocumentKind.INTERNAL and successor is None]
+    if successor is None:
+        parts = [section(procedure, aspect, desk) for aspect in _TOLD]
+        sections = [(_T["titles"][part.aspect], part) for part in parts if part.known]
+    return {
+        "procedure": procedure, "successor": successor, "sections": sections, "office": desk.office,
+        "internal": internal, "internal_title": _T["made_by_the_office" if papers else "nothing_to_hand_in"],
+        "papers": papers, "copies": _T["copies"],
+        "source": source_line(procedure), "address": address, "today": desk.today,
+        "hours": hours_text(desk.office, desk.today), "field": desk.catalog.fields.get(procedure.field),
+        "components": [p for c in procedure.components if (p := desk.catalog.get(c))],
+        "unknown": _T["unknown"], "size": _size(procedure, sections),
+    }  # fmt: skip
+
+
+def address_of(request: Request, code: str, public_base_url: str | None) -> str:
+    """Where the page of a procedure is: at the office's public address, else where the request came."""
+    return f"{(public_base_url or str(request.base_url)).rstrip('/')}/thu-tuc/{code}"
+
+
+def procedure_of(desk: Desk, code: str) -> Procedure:
+    """The procedure of a code.
+
+    Raises:
+        HTTPException: there is none (404).
+    """
+    procedure = desk.catalog.get(code)
+    if procedure is None:
+        raise HTTPException(404, _T["no_such_page"])
+    return procedure
+
+
 def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Jinja2Templates, clock: Clock,
            public_base_url: str | None) -> APIRouter:  # fmt: skip
     """The pages; ``public_base_url`` is what the QR code leads to, else the address the page was asked at."""
     routes = APIRouter(include_in_schema=False, prefix="/thu-tuc")
-
-    def current(desk: Desk) -> list[Procedure]:
-        return [p for p in desk.catalog.procedures.values() if p.superseded_by is None]
 
     @routes.get("", response_class=HTMLResponse)
     def index(request: Request, q: str = "") -> Response:
         desk = desk_on(clock())
         query = q.strip()[:MAX_QUERY]
         procedures = current(desk)
-        by_field: dict[str, list[Procedure]] = defaultdict(list)
-        for procedure in sorted(procedures, key=lambda p: p.short_name):
-            by_field[procedure.field].append(procedure)
-        fields = [
-            (slug, info, [(p, _findable(p)) for p in by_field[slug]])
-            for slug, info in desk.catalog.fields.items()
-            if by_field[slug]
-        ]
         found = search(query, procedures, engine) if query else []
         return templates.TemplateResponse(
             request, "guide_index.html",
-            {"office": desk.office, "fields": fields, "q": query, "found": found, "count": len(procedures)},
+            {"office": desk.office, "fields": by_field(desk), "q": query, "found": found, "count": len(procedures)},
         )  # fmt: skip
-
-    def procedure_of(code: str) -> tuple[Desk, Procedure]:
-        desk = desk_on(clock())
-        procedure = desk.catalog.get(code)
-        if procedure is None:
-            raise HTTPException(404, _T["no_such_page"])
-        return desk, procedure
-
-    def address(request: Request, code: str) -> str:
-        return f"{(public_base_url or str(request.base_url)).rstrip('/')}/thu-tuc/{code}"
 
     @routes.get("/{code}", response_class=HTMLResponse)
     def guide(request: Request, code: str) -> Response:
-        desk, procedure = procedure_of(code)
-        successor = desk.catalog.get(desk.catalog.current(code)) if procedure.superseded_by else None
-        sections: list[tuple[str, Section]] = []
-        papers = _papers(procedure) if successor is None else []
-        internal = [d.name for d in procedure.documents if d.kind is DocumentKind.INTERNAL and successor is None]
-        if successor is None:
-            told = [section(procedure, aspect, desk) for aspect in _TOLD]
-            sections = [(_T["titles"][part.aspect], part) for part in told if part.known]
-        return templates.TemplateResponse(
-            request, "guide.html",
-            {
-                "procedure": procedure, "successor": successor, "sections": sections, "office": desk.office,
-                "internal": internal, "internal_title": _T["made_by_the_office" if papers else "nothing_to_hand_in"],
-                "papers": papers, "copies": _T["copies"],
-                "source": source_line(procedure), "address": address(request, code), "today": desk.today,
-                "hours": hours_text(desk.office, desk.today), "field": desk.catalog.fields.get(procedure.field),
-                "components": [p for c in procedure.components if (p := desk.catalog.get(c))],
-                "unknown": _T["unknown"], "size": _size(procedure, sections),
-            },
-        )  # fmt: skip
+        desk = desk_on(clock())
+        procedure = procedure_of(desk, code)
+        address = address_of(request, code, public_base_url)
+        return templates.TemplateResponse(request, "guide.html", told(desk, procedure, address))
 
     @routes.get("/{code}/qr.svg")
     def qr(request: Request, code: str) -> Response:
-        procedure_of(code)
+        procedure_of(desk_on(clock()), code)
         picture = io.BytesIO()
-        segno.make(address(request, code), error="m", micro=False).save(picture, kind="svg", scale=4, border=2)
+        address = address_of(request, code, public_base_url)
+        segno.make(address, error="m", micro=False).save(picture, kind="svg", scale=4, border=2)
         return Response(picture.getvalue(), media_type="image/svg+xml")
 
     return routes

@@ -208,6 +208,7 @@ class Service:
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
         messages = list(rendered.messages)
+        received = session.get(Inbox, inbox_id)
         session.add(
             Turn(
                 conversation_id=conversation.id,
@@ -218,6 +219,9 @@ class Service:
                 understanding=understanding,
                 replies={"replies": [message_json(message) for message in messages]},
                 at=now,
+                channel=incoming.channel,
+                procedure=said.procedures[0][:12] if said.procedures else None,
+                waited_ms=_milliseconds(self.clock() - received.received_at) if received else None,
             )
         )
         messages = self._again(session, incoming, now) + messages
@@ -320,6 +324,10 @@ class Service:
             said = failed_turn(from_json(conversation.memory), now)
             self._store(session, incoming, inbox_id, conversation, said, now)
             _TURNS.labels(incoming.channel, Outcome.FAILED).inc()
+
+
+def _milliseconds(passed: timedelta) -> int:
+    return min(max(0, round(passed.total_seconds() * 1000)), 2**31 - 1)
 
 
 def _kept(incoming: Incoming) -> str:

@@ -25,9 +25,11 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, office_settings, simulator, team
+from bot.console import audit, entrance, figures, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
+from bot.hall import board, kiosk
+from bot.hall import survey as survey_pages
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -73,8 +75,10 @@ def create_app(
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
     console = Console(settings, database, service, templates, clock)
     console.install(app)
-    for pages in (entrance, dossier_pages, team, office_settings, audit, simulator):
+    for pages in (entrance, dossier_pages, team, office_settings, audit, simulator, figures):
         app.include_router(pages.router(console))
+    for screens in (kiosk, board, survey_pages):
+        app.include_router(screens.router(console))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))
     for channel in channels:

@@ -42,6 +42,8 @@ SETTINGS: Mapping[str, Kind] = MappingProxyType(
         "worse_at_most_points": Kind(1, 0, 20),
         # Survey after a result is returned.
         "survey": Kind(default=True),
+        # How long the code of a result that nobody fetched stays on the board in the hall.
+        "board_days": Kind(7, 1, 90),
     }
 )
 

@@ -114,13 +114,14 @@ class Memory:
         intent: intent to resume when a choice is made ("ask_procedure", "due_date", "dossier_status").
         offered: the choices last offered, in order.
         pending: what the bot waits for: "choice", "dossier_code", "proof" (that a dossier is theirs), "where_to_tell",
-            "erase" (a yes before everything is erased), "human" or None.
+            "erase" (a yes before everything is erased), "human", "survey_comment" (a few words after a score) or None.
         question: the text that led to the pending question.
         rejected: codes the citizen said no to.
         misses: how many times in a row nothing was understood.
         dossier: dossier code last looked up.
         wish: what to do once the dossier is proven theirs: "details" or "subscribe".
         menu: what the numbers of the last message stand for, on channels without buttons.
+        survey: dossier code whose survey was just answered here.
         greeted: whether the one-line privacy notice was given.
         at: when the last turn was (aware), None at first.
     """
@@ -137,6 +138,7 @@ class Memory:
     dossier: str | None = None
     wish: str | None = None
     menu: tuple[str, ...] = ()
+    survey: str | None = None
     greeted: bool = False
     at: datetime | None = None
 

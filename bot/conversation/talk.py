@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.catalog.answers import Desk
-from bot.conversation import owner
+from bot.conversation import owner, survey
 from bot.conversation.decide import Context, decide, finished, wanted_codes
 from bot.conversation.due import due_text, ready_text
 from bot.conversation.model import DossierView, Memory, Outcome, Reply, Turn
@@ -26,7 +26,7 @@ class LookedUp:
     limited: bool = False
 
 
-class Dossiers(owner.Owners, Protocol):
+class Dossiers(owner.Owners, survey.Surveys, Protocol):
     """The dossiers as one citizen may see them."""
 
     def look_up(self, codes: tuple[str, ...]) -> LookedUp:
@@ -67,7 +67,7 @@ class Talk:
             return finished(_no_such_number(memory), memory, context)
         text = _chosen(number, text, memory)
         memory = replace(memory, menu=())
-        said = owner.step(text, memory, dossiers, channel)
+        said = owner.step(text, memory, dossiers, channel) or survey.step(text, memory, dossiers)
         if said is not None:
             return finished(said, memory, context)
         resolved = resolve(self.engine.parse(text), memory, self.engine)

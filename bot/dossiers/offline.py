@@ -78,3 +78,15 @@ class OfflineDossiers:
     def code_allowed(self, code: str) -> bool:  # noqa: ARG002 - the port's signature
         """None can be sent from here."""
         return False
+
+    def survey(self) -> str | None:
+        """Nobody is asked here."""
+        return None
+
+    def rate(self, code: str, score: int) -> str:  # noqa: ARG002 - the port's signature
+        """There is nothing to rate."""
+        return "closed"
+
+    def comment(self, code: str, text: str) -> bool:  # noqa: ARG002 - the port's signature
+        """There is nothing to add to."""
+        return False

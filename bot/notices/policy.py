@@ -8,6 +8,7 @@ on which way: ``bot.notices.routes``; whether they agreed: ``bot.notices.consent
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from bot.notices import consent
 from bot.notices.routes import BY_USER, PHONE_CHANNELS, ZALO, Step, dedupe_key, put, routes
 from bot.settings import Settings
 from bot.storage.tables import Dossier, Outbox, StatusChange
+from bot.survey import surveys
 from bot.texts import phrases
 
 log = logging.getLogger(__name__)
@@ -52,13 +54,18 @@ def on_status_change(
     event = EVENTS.get(change.after)
     if event is None or not switched_on(event, settings):
         return None
-    if event == "survey" and change.before is None:
-        return None  # an old dossier loaded late, not a return that just happened
+    more = {}
+    if event == surveys.EVENT:
+        if change.before is None or not surveys.switched_on(session):
+            return None  # an old dossier loaded late, not a return that just happened
+        surveys.open_one(session, settings, dossier.code, now)
+        link = surveys.link(settings, dossier.code)
+        more = {"link": link} if link else {}
     if change.id is None:
         session.add(change)
         session.flush()
     # "#" keeps our own numbers apart from a source's.
-    return tell(session, dossier, event, change.source_change_id or f"#{change.id}", settings, now)
+    return tell(session, dossier, event, change.source_change_id or f"#{change.id}", settings, now, **more)
 
 
 def tell(
@@ -88,7 +95,7 @@ def tell(
         priority=PRIORITIES.get(event, 0), not_before=first, expires_at=first + VALID_FOR, created_at=now,
     )  # fmt: skip
     told = [
-        put(session, steps, dossier, like, _template(event, dossier.return_mode), fields)
+        put(session, steps, dossier, like, _template(event, dossier.return_mode, fields), fields)
         for steps in routes(session, dossier, event, settings)
     ]
     return next((one for one in told if one is not None), None)
@@ -226,7 +233,9 @@ def configured_office(root: Path, slug: str) -> Office | None:
         return None
 
 
-def _template(event: str, return_mode: str) -> str:
+def _template(event: str, return_mode: str, fields: Mapping[str, str]) -> str:
+    if event == surveys.EVENT and "link" in fields:
+        return "survey_link"
     if event != "result_ready":
         return event
     # An unknown way of return falls back to the counter: nobody waits in vain for the post.

@@ -6,16 +6,18 @@ A chat within Zalo's window is free and was chosen by the citizen; SMS costs mos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from bot.conversation.survey import buttons as score_buttons
 from bot.notices import consent
 from bot.notices.templates import render
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.tables import Conversation, Dossier, Outbox, Preference
+from bot.survey.surveys import EVENT
 from bot.texts import phrases
 
 SMS = "sms"
@@ -101,8 +103,10 @@ def put(
     text = render(template, fields, first.channel)
     if dossier.demo and first.channel not in PHONE_CHANNELS:
         text = f"{phrases('replies')['status_demo']}\n{text}"
+    asks = like.event == EVENT and first.channel not in PHONE_CHANNELS
     body = {
-        "text": text, "buttons": [], "template": template, "fields": fields,
+        "text": text, "template": template, "fields": fields,
+        "buttons": [asdict(button) for button in score_buttons(dossier.code)] if asks else [],
         "route": [[step.channel, step.recipient] for step in rest],
     }  # fmt: skip
     row = Outbox(

@@ -18,6 +18,7 @@ LONGEST: Mapping[str, str] = {
     "office": "TTPVHCC",  # the rest of a longer name is cut to fit
     "code": "H30.999.999.999.999-261116-0000001",
     "due": "30/11/2026",
+    "link": "https://motcua.xachauthanh.cantho.gov.vn/khao-sat/abcdefghijklmnop",
 }
 
 

@@ -20,6 +20,7 @@ from bot.storage.tables import (
     Inbox,
     Outbox,
     Preference,
+    Survey,
     Turn,
 )
 
@@ -46,6 +47,14 @@ def erase(session: Session, channel: str, sender: str, now: datetime) -> None:
         update(Outbox).where(*mine, col(Outbox.kind) == "reply", col(Outbox.state).in_(settled)).values(body={}),
     )
     _run(session, update(Outbox).where(*mine, col(Outbox.state) == "waiting").values(state="cancelled", body={}))
+    # The score stays as a figure; the words go.
+    asked = select(Outbox.dossier_code).where(*mine, Outbox.kind == "notice", Outbox.event == "survey")
+    _run(
+        session,
+        update(Survey)
+        .where(col(Survey.channel) == channel, col(Survey.dossier_code).in_(asked), col(Survey.comment) != "")
+        .values(comment="", comment_state="none"),
+    )
     _run(session, delete(Access).where(*_is(Access, *who)))
     had = session.exec(
         select(Preference.id).where(Preference.channel == channel, Preference.recipient == sender).limit(1)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, delete, or_, update
 from sqlmodel import Session, col, select
 
 from bot.settings import Settings
-from bot.storage.tables import Access, Conversation, Handoff, Inbox, Lookup, OneTimeCode, Outbox, Turn
+from bot.storage.tables import Access, Conversation, Handoff, Inbox, Lookup, OneTimeCode, Outbox, Survey, Turn
 
 KEEP_MESSAGES = timedelta(days=7)  # long enough to look into a fault
 _BATCH = 1000
@@ -32,6 +32,7 @@ class Pruned:
     inbox: int
     outbox: int
     proofs: int
+    comments: int
 
     @property
     def more(self) -> bool:
@@ -75,6 +76,7 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
         outbox=_empty(session, Outbox, and_(old_outbox, _filled(Outbox.body)), body={}),
         proofs=_delete(session, Access, col(Access.until) < now)
         + _delete(session, OneTimeCode, col(OneTimeCode.expires_at) < now),
+        comments=_empty(session, Survey, and_(col(Survey.answered_at) < talk, col(Survey.comment) != ""), comment=""),
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Dialect, Index, Integer, UniqueConstraint
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+
+from bot.clock import local
 
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -44,6 +46,12 @@ def _at(*, nullable: bool = False, index: bool = False) -> Any:
 
 def _json() -> Any:
     return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+def _day_of(context: Any) -> date:
+    """The day (Vietnam time) of the ``at`` of a row that is being inserted."""
+    at: datetime = context.get_current_parameters()["at"]
+    return local(at).date()
 
 
 class Inbox(SQLModel, table=True):
@@ -142,9 +150,13 @@ class Conversation(SQLModel, table=True):
 
 
 class Turn(SQLModel, table=True):
-    """One message and its answer, kept ``keep_talk_days``."""
+    """One message and its answer, kept ``keep_talk_days``; then only figures.
+
+    The figures are read from one index alone, in its order: a million turns are summed up without touching a row.
+    """
 
     __tablename__ = "turn"
+    __table_args__ = (Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),)
 
     id: int | None = _id()
     conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
@@ -155,6 +167,10 @@ class Turn(SQLModel, table=True):
     understanding: dict[str, Any] = _json()
     replies: dict[str, Any] = _json()
     at: datetime = _at(index=True)
+    channel: str | None = Field(default=None, max_length=20)
+    procedure: str | None = Field(default=None, max_length=12)  # the first of the answer, or of what was offered
+    day: date | None = Field(default=None, sa_column=Column(Date(), nullable=True, default=_day_of))
+    waited_ms: int | None = None  # from the message's arrival to its answer
 
 
 class Handoff(SQLModel, table=True):
@@ -399,6 +415,35 @@ class OfficeSetting(SQLModel, table=True):
     value: dict[str, Any] = _json()  # {"value": …}
     by: str = Field(max_length=64)
     at: datetime = _at()
+
+
+class HallUse(SQLModel, table=True):
+    """How often something in the hall was used on one day (Vietnam time); see ``bot.figures.hall``."""
+
+    __tablename__ = "hall_use"
+
+    day: date = Field(primary_key=True)
+    what: str = Field(primary_key=True, max_length=20)
+    times: int = 0
+
+
+class Survey(SQLModel, table=True):
+    """The one survey of a returned dossier: asked, and what was answered."""
+
+    __tablename__ = "survey"
+    __table_args__ = (UniqueConstraint("dossier_code", name="uq_survey_dossier"),)
+
+    id: int | None = _id()
+    dossier_code: str = Field(max_length=48)
+    token_digest: str = Field(max_length=64, unique=True)  # SHA-256 of what stands in the link
+    state: str = Field(default="sent", max_length=12)  # sent | answered
+    channel: str | None = Field(default=None, max_length=20)  # it was answered on: link | kiosk | telegram | sms …
+    answers: dict[str, Any] = _json()  # {"overall": 1–5, …}, see bot.survey.questions
+    comment: str = Field(default="", max_length=1000)  # numbers masked
+    comment_state: str = Field(default="none", max_length=12)  # none | new | seen | hidden
+    asked_at: datetime = _at()
+    expires_at: datetime = _at()
+    answered_at: datetime | None = _at(nullable=True, index=True)
 
 
 class Heartbeat(SQLModel, table=True):

@@ -99,7 +99,7 @@ def test_accounts_and_settings_are_audited_with_before_and_after(
     assert admin.submit("/staff/team/advisor/active", to="0").status_code == 200
     assert advisor.get("/staff/me", follow_redirects=False).status_code == 303  # shut out at once
     fields = {"approve_below_percent": "80", "approve_minutes": "10", "return_after_minutes": "15"}
-    fields |= {"alert_after_minutes": "5", "worse_at_most_points": "1", "four_eyes": "1"}
+    fields |= {"alert_after_minutes": "5", "worse_at_most_points": "1", "four_eyes": "1", "board_days": "7"}
     assert admin.submit("/staff/settings", **fields).status_code == 200
     assert admin.submit("/staff/settings", **{**fields, "approve_minutes": "0"}).status_code == 409
     with sqlite_database.read() as session:

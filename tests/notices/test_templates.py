@@ -17,17 +17,21 @@ CODE = "H30.99.01-261116-0001"
 LONGEST_CODE = "H30.999.999.999.999-261116-0000001"
 TEMPLATES = sorted(templates())
 DUE = "30/11/2026"
+LINK = "https://motcua.xachauthanh.cantho.gov.vn/khao-sat/abcdefghijklmnop"
+SHORT_LINK = "https://motcua.example.vn/khao-sat/abcdefghijklmnop"
 
 
 def test_every_event_has_its_template() -> None:
     wanted = {event for event in EVENTS.values() if event != "result_ready"}
-    assert set(TEMPLATES) == wanted | {f"result_ready_{mode}" for mode in RETURN_MODES} | {"overdue", "reminder"}
+    assert set(TEMPLATES) == wanted | {f"result_ready_{mode}" for mode in RETURN_MODES} | {
+        "overdue", "reminder", "survey_link",
+    }  # fmt: skip
     assert list(faults()) == []
 
 
 def test_read_aloud() -> None:
     office = "Trung tâm Phục vụ hành chính công xã Châu Thành"
-    texts = {name: render(name, {"office": office, "code": CODE, "due": DUE}) for name in TEMPLATES}
+    texts = {name: render(name, {"office": office, "code": CODE, "due": DUE, "link": LINK}) for name in TEMPLATES}
     assert texts["result_ready_counter"] == (
         "TTPVHCC xa Chau Thanh: ho so H30.99.01-261116-0001 da co ket qua. "
         "Moi ong/ba den quay nhan ket qua, mang theo giay hen."
@@ -45,7 +49,7 @@ def test_no_office_of_the_country_is_cut_short_with_a_real_code(template: str) -
     assert len(wards) > 2000
     for ward in wards:
         office = f"Trung tâm Phục vụ hành chính công {ward}"
-        text = render(template, {"office": office, "code": "H15.50.05.13-261008-0975", "due": DUE})
+        text = render(template, {"office": office, "code": "H15.50.05.13-261008-0975", "due": DUE, "link": SHORT_LINK})
         assert text.startswith(f"{short_office(office, 999)}: ")
         assert "ho so H15.50.05.13-261008-0975 " in text
         assert segments(text).count == 1
@@ -60,7 +64,7 @@ CODE_CHARACTERS = string.ascii_uppercase + string.digits + ".-"
     code=st.sampled_from([CODE, LONGEST_CODE]) | st.text(CODE_CHARACTERS, min_size=1, max_size=48),
 )
 def test_always_one_gsm7_message_with_the_whole_code(template: str, office: str, code: str) -> None:
-    text = render(template, {"office": office, "code": code, "due": DUE})
+    text = render(template, {"office": office, "code": code, "due": DUE, "link": LINK})
     size = segments(text)
     assert (size.encoding, size.count) == ("gsm7", 1)
     assert size.units == len(text) <= 160

@@ -184,7 +184,8 @@ class ZaloTemplate:
         template = self._settings.zalo_template_ids.get(parcel.template)
         if template is None:
             raise PermanentError(f"chưa có mẫu Zalo cho {parcel.template or 'tin này'}", kind=CONTENT)
-        data = {name: _fitting(name, value) for name, value in parcel.fields.items()}
+        # An approved template has its own link, if any: an address of ours is no parameter of it.
+        data = {name: _fitting(name, value) for name, value in parcel.fields.items() if name != "link"}
         body: dict[str, Any] = {"template_id": template, "template_data": data}
         if self.name == "zbs_uid":
             return self._settings.zalo_base_url + USER_PATH, {"user_id": parcel.to, **body}

@@ -1,0 +1,45 @@
+"""Calling an advisor from the kiosk: a hand-over like any other, with nothing of who called."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from bot.figures.hall import used
+from bot.storage.tables import Conversation, Handoff
+from bot.texts import phrases
+
+CHANNEL = SENDER = "kiosk"
+AGAIN_AFTER = timedelta(minutes=3)  # one call rings; a second one would ring no louder
+MOST_AN_HOUR = 12
+
+
+def call(session: Session, now: datetime) -> Literal["called", "called_already", "call_limited"]:
+    """Calls an advisor to the kiosk (uncommitted).
+
+    Returns:
+        "called_already" where a call is open and new, "call_limited" where there were too many in the last hour.
+    """
+    kiosk = session.exec(
+        select(Conversation).where(Conversation.channel == CHANNEL, Conversation.sender == SENDER).with_for_update()
+    ).first()
+    if kiosk is None:
+        kiosk = Conversation(channel=CHANNEL, sender=SENDER, created_at=now, last_at=now)
+        session.add(kiosk)
+        session.flush()
+    mine = (Handoff.conversation_id == kiosk.id, Handoff.kind == "handoff")
+    ringing = select(Handoff.id).where(*mine, Handoff.state == "open", col(Handoff.created_at) > now - AGAIN_AFTER)
+    if session.exec(ringing.limit(1)).first() is not None:
+        return "called_already"
+    lately = select(func.count()).select_from(Handoff).where(*mine, col(Handoff.created_at) > now - timedelta(hours=1))
+    if session.exec(lately).one() >= MOST_AN_HOUR:
+        return "call_limited"
+    kiosk.last_at = now
+    session.add(kiosk)
+    text = phrases("hall")["kiosk"]["call_text"]
+    session.add(Handoff(conversation_id=kiosk.id or 0, kind="handoff", text=text, created_at=now))
+    used(session, "call", now)
+    return "called"
