@@ -155,7 +155,7 @@ def _serve(_args: argparse.Namespace) -> int:
         gc.freeze()  # models and catalogue live as long as the process
         config = uvicorn.Config(
             app, log_config=None, access_log=False, proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None, server_header=False, timeout_graceful_shutdown=10,
+            forwarded_allow_ips=settings.trusted_proxies or None, server_header=False, timeout_graceful_shutdown=5,
         )  # fmt: skip
         _announce(settings, listener.getsockname()[1], password, desk.office.name)
         _server(config, app.state.streams.close).run(sockets=[listener])

@@ -92,7 +92,7 @@ class Nightly:
         except (BadInputError, OSError) as error:
             told = str(error)
             if told != self.problem and not stopped():
-                log.error("không sao lưu được: %s", told)
+                log.warning("không sao lưu được: %s", told)
             self.problem = told
             return None
         with self.database.write() as session:

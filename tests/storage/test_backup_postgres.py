@@ -6,7 +6,6 @@ import stat
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -23,9 +22,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def office(empty_postgres: Database, _postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> Database:
+def office(empty_postgres: Database, postgres_tools: None) -> Database:
     """An upgraded database of its own, whose tools are found."""
-    monkeypatch.setenv("PATH", str(_postgres_server.bin_path), prepend=":")
     schema.upgrade(empty_postgres)
     return empty_postgres
 

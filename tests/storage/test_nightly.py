@@ -3,7 +3,6 @@ from __future__ import annotations
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,10 +17,9 @@ NIGHT = datetime(2026, 11, 24, 19, 0, tzinfo=UTC)  # 2:00 the next day
 
 
 @pytest.fixture
-def nightly(database: Database, settings: Settings, request: pytest.FixtureRequest, monkeypatch: Any) -> Nightly:
+def nightly(database: Database, settings: Settings, request: pytest.FixtureRequest) -> Nightly:
     if not database.is_sqlite:
-        server = request.getfixturevalue("_postgres_server")
-        monkeypatch.setenv("PATH", str(server.bin_path), prepend=":")
+        request.getfixturevalue("postgres_tools")
     return Nightly(settings, database, "test/1")
 
 
@@ -98,9 +96,8 @@ def test_a_missed_night_is_said_by_every_replica(settings: Settings) -> None:
 
 @pytest.mark.postgres
 def test_while_one_replica_is_at_it_the_others_leave_it(
-    postgres_database: Database, settings: Settings, _postgres_server: Any, monkeypatch: pytest.MonkeyPatch
+    postgres_database: Database, settings: Settings, postgres_tools: None
 ) -> None:
-    monkeypatch.setenv("PATH", str(_postgres_server.bin_path), prepend=":")
     nightly = Nightly(settings, postgres_database, "x")
     busy = Baton(postgres_database, "motcua/backup")
     assert busy.held()
@@ -112,14 +109,13 @@ def test_while_one_replica_is_at_it_the_others_leave_it(
 
 @pytest.mark.postgres
 def test_without_pg_dump_it_says_so_and_leaves_the_baton_to_others(
-    postgres_database: Database, settings: Settings, tmp_path: Path, _postgres_server: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    postgres_database: Database, settings: Settings, tmp_path: Path, postgres_tools: None
+) -> None:
     nightly = Nightly(settings, postgres_database, "x")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert nightly.look(MORNING) is None
+    with pytest.MonkeyPatch.context() as bare:
+        bare.setenv("PATH", str(tmp_path))
+        assert nightly.look(MORNING) is None
     assert "pg_dump" in str(nightly.problem)
-    monkeypatch.setenv("PATH", str(_postgres_server.bin_path))
     assert Nightly(settings, postgres_database, "y").look(MORNING) is not None
     assert nightly.look(MORNING) is None
     assert nightly.problem is None
