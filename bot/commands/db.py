@@ -10,7 +10,7 @@ from bot.clock import utc_now
 from bot.settings import load_settings
 from bot.storage import schema
 from bot.storage.backup import backup, restore
-from bot.storage.database import connect
+from bot.storage.database import connect, open_database
 
 
 def configure(name: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG001  one command, one name
@@ -24,6 +24,8 @@ def configure(name: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG0
     back = actions.add_parser("restore", help="phục hồi từ một tệp sao lưu (dịch vụ phải dừng)")
     back.add_argument("file", metavar="TỆP", type=Path)
     back.set_defaults(run=_restore)
+    whole = actions.add_parser("check", help="kiểm tra dữ liệu có lành không, cả khi dịch vụ đang chạy")
+    whole.set_defaults(run=_check)
 
 
 def _upgrade(_args: argparse.Namespace) -> int:
@@ -60,3 +62,15 @@ def _restore(args: argparse.Namespace) -> int:
         kept = f"; tệp cũ giữ ở {aside}" if aside else ""
     print(f"Đã phục hồi từ {args.file}{kept}")
     return 0
+
+
+def _check(_args: argparse.Namespace) -> int:
+    from bot.storage.consistency import faults  # noqa: PLC0415  slow to import
+
+    database = open_database(load_settings())
+    try:
+        found = faults(database, utc_now())
+    finally:
+        database.close()
+    print("\n".join(map(str, found)) or "Dữ liệu lành.")
+    return 1 if found else 0
