@@ -127,6 +127,7 @@ def _health(app: FastAPI, database: Database, background: Background, clock: Clo
     async def shown() -> Response:
         def count() -> None:
             with database.read() as session:
+                background.reasons()  # sets what is up
                 metrics.measure(session, background.settings, clock(), background.nightly.problem)
 
         await run_in_threadpool(count)
