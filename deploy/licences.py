@@ -1,3 +1,4 @@
+# noqa: INP001  a script, no package
 """Lists the licences of everything that ``requirements.lock`` installs, as the packages themselves state them.
 
 ``make licences`` writes docs/licences.md. Runs in the environment whose packages it lists.
@@ -7,15 +8,15 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, PackageMetadata, metadata
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 _HEAD = """# Licences of what the bot installs
 
-Made by `make licences` from the packages' own metadata; the lock (`requirements.lock`) says which versions. Một Cửa itself
-is Apache-2.0. All are used unchanged as libraries, none is copied into this repository. What a licence with conditions
-(LGPL) asks is met by that: whoever gets the program can exchange the library.
+Made by `make licences` from the packages' own metadata; the lock (`requirements.lock`) says which versions. Một Cửa
+itself is Apache-2.0. All are used unchanged as libraries, none is copied into this repository. What a licence with
+conditions (LGPL) asks is met by that: whoever gets the program can exchange the library.
 
 | Package | Version | Licence |
 | --- | --- | --- |
