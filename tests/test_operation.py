@@ -57,6 +57,18 @@ def test_every_secret_of_the_settings_is_tried() -> None:
     assert set(_GIVEN) == SECRETS
 
 
+@pytest.mark.parametrize("told", ["INFO invented-api-key-0123456789", "postgresql://a:db-password@b", "x Secret-99"])
+def test_a_secret_in_a_log_would_be_noticed(tmp_path: Path, told: str) -> None:
+    service = ServiceProcess(
+        tmp_path, MOTCUA_API_KEY="invented-api-key-0123456789", TELEGRAM_TOKEN="123456:Secret-99",
+        MOTCUA_DATABASE_URL="postgresql+psycopg://a:db-password@b/c",
+    )  # fmt: skip
+    service._check_secrets()
+    service._lines.append(told)
+    with pytest.raises(AssertionError, match="stands in the log"):
+        service._check_secrets()
+
+
 def test_one_turn_can_be_followed_through_the_log(office: tuple[ServiceProcess, TelegramStandIn, Path]) -> None:
     service, api, folder = office
     api.write("làm giấy khai sinh cho con cần gì", 501)

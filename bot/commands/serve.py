@@ -112,6 +112,7 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         f"  Zalo OA: {_zalo_oa(settings)}",
         f"  Zalo Bot: {_zalo_bot(settings)}",
         f"  SMS: {_sms(settings)}",
+        f"  Sao lưu: {f'mỗi đêm vào {settings.backups}' if settings.backup else 'tắt (MOTCUA_BACKUP=0)'}",
         "",
         "  Dừng: Ctrl+C",
         "",

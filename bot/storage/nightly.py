@@ -88,7 +88,6 @@ class Nightly:
             for torn in folder.glob(f"{_PREFIX}*.part"):  # of a process that was killed
                 torn.unlink()
             backup(self.database, target, stopped)
-            clear(folder, self.settings.backup_keep, now)
         except (BadInputError, OSError) as error:
             told = str(error)
             if told != self.problem and not stopped():
@@ -99,6 +98,10 @@ class Nightly:
             session.merge(Heartbeat(name=_NAME, owner=self._owner, at=now))
         self.problem = None
         log.info("đã sao lưu vào %s (%d byte)", target, target.stat().st_size)
+        try:
+            clear(folder, self.settings.backup_keep, now)
+        except OSError as error:  # the backup is made, and must not be made again for this
+            log.warning("không xóa được bản sao lưu cũ: %s", error)
         return target
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from bot.errors import BadInputError
 from bot.logs import mask
@@ -54,8 +55,10 @@ def load(database: Database, source: Path, now: datetime) -> str:
         The name of that schema.
 
     Raises:
-        BadInputError: the archive is damaged, not ours or newer than the program; the database is in use.
+        BadInputError: the archive is damaged, not ours or newer than the program; the database is in use, out of
+            reach or not ours to change.
     """
+    schema.current(database)  # says in one line where it can't be reached
     _check(database, source)
     with database.engine.connect() as connection:
         others = connection.scalar(
@@ -70,9 +73,14 @@ def load(database: Database, source: Path, now: datetime) -> str:
             "rồi thử lại"
         )
     aside = f"{_ASIDE}{now:%Y%m%dT%H%M%S_%f}".lower()
-    with database.engine.begin() as connection:
-        connection.execute(text(f"ALTER SCHEMA public RENAME TO {aside}"))
-        connection.execute(text("CREATE SCHEMA public"))
+    try:
+        with database.engine.begin() as connection:
+            connection.execute(text(f"ALTER SCHEMA public RENAME TO {aside}"))
+            connection.execute(text("CREATE SCHEMA public"))
+    except ProgrammingError as error:
+        raise BadInputError(
+            f"{database.url.database}: cần quyền của chủ cơ sở dữ liệu để phục hồi ({type(error.orig).__name__})"
+        ) from error
     try:
         _run(
             database, "pg_restore",

@@ -135,3 +135,15 @@ def test_a_stop_ends_pg_dump(
     assert _files(settings) == []
     with postgres_database.read() as session:
         assert last_backup(session) is None
+
+
+def test_an_old_one_that_cannot_be_deleted_does_not_make_it_copy_again(
+    sqlite_database: Database, settings: Settings
+) -> None:
+    few = settings.model_copy(update={"backup_keep": 1})
+    stuck = few.backups / "motcua-20200101T000000Z.sqlite3"
+    stuck.mkdir(parents=True)  # unlink fails on a folder, also for root
+    nightly = Nightly(few, sqlite_database, "x")
+    assert nightly.look(MORNING) is not None
+    assert nightly.look(MORNING + timedelta(minutes=5)) is None
+    assert nightly.problem is None
