@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 export PORT ?= 8000
 
-.PHONY: run test check bench bench-nlu soak rasa rasa-test format lock evaluate
+.PHONY: run test check bench bench-nlu soak rasa rasa-test format lock evaluate licences
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Cần Python 3.11 trở lên (python3)."; exit 2; }
@@ -55,6 +55,9 @@ lock:
 		pyproject.toml --extra build -o requirements.lock
 	uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q \
 		pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+
+licences: .venv/.installed
+	@$(BIN)/python deploy/licences.py >docs/licences.md
 
 soak: .venv/.developing
 	@MOTCUA_SOAK_KILLS=50 $(BIN)/pytest -n 2 tests/notices/test_exactly_once.py

@@ -30,7 +30,9 @@ COMMANDS = {
     "evaluate": ("evaluate", "đo độ đúng trên bộ câu hỏi có nhãn"),
     "serve": ("serve", "chạy dịch vụ"),
     "zalo": ("zalo", "đăng nhập và xem tình trạng Zalo Official Account"),
-    "db": ("db", "nâng cấp, sao lưu, phục hồi cơ sở dữ liệu"),
+    "db": ("db", "nâng cấp, sao lưu, phục hồi, kiểm tra cơ sở dữ liệu"),
+    "doctor": ("doctor", "kiểm tra cả bản cài đặt và nói cần làm gì"),
+    "citizen": ("citizen", "xuất hoặc xóa dữ liệu của một người dân"),
     "staff": ("staff", "thêm và quản lý tài khoản cán bộ"),
 }
 

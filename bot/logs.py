@@ -1,6 +1,7 @@
 """Structured logs with phone numbers, ID numbers and secrets masked.
 
-Masking happens in the formatter, so that no call can forget it.
+Masking happens in the formatter, so that no call can forget it. So does the turn: every line that is written while a
+message is taken in, answered or its reply sent holds ``turn``, the message's inbox id.
 """
 
 from __future__ import annotations
@@ -9,12 +10,28 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 _PHONE = re.compile(r"(?<![\w.])(\+?84|0)(\d{2})\d{4}(\d{3})(?!\w)")
 _ID = re.compile(r"(?<![\w.-])(\d{3})\d{6}(\d{3})(?![\w.-])")
 _BOT_TOKEN = re.compile(r"(?<!\d)\d{6,24}:[A-Za-z0-9_-]{20,}")  # Telegram's and Zalo's
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+
+_TURN: ContextVar[int | None] = ContextVar("turn", default=None)
+
+
+@contextmanager
+def in_turn(inbox_id: int | None) -> Iterator[None]:
+    """What is logged inside, in this thread or task, belongs to the turn of this message; None: to no turn."""
+    token = _TURN.set(inbox_id)
+    try:
+        yield
+    finally:
+        _TURN.reset(token)
 
 
 def mask(text: str) -> str:
@@ -34,6 +51,9 @@ class Masked(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns one line (text) or one JSON object, without personal numbers."""
         extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+        turn = _TURN.get()
+        if turn is not None:
+            extra = {"turn": turn, **extra}
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         message = record.getMessage()
         if record.exc_info:

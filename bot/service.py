@@ -29,6 +29,7 @@ from bot.conversation.model import Turn as Said
 from bot.conversation.owner import CHATS
 from bot.conversation.talk import Talk, failed_turn
 from bot.dossiers import access
+from bot.logs import in_turn
 from bot.notices import consent
 from bot.receipts import read_receipt
 from bot.settings import Settings
@@ -79,6 +80,8 @@ class Service:
         with self.database.write() as session:
             inbox_id = queue.receive(session, incoming, self.clock())
         _RECEIVED.labels(incoming.channel, str(inbox_id is None).lower()).inc()
+        with in_turn(inbox_id):
+            log.info("tin đến %s, loại %s", incoming.channel, incoming.kind if inbox_id else "trùng")
         return inbox_id
 
     def work_off(self, only: int | None = None) -> str | None:
@@ -89,6 +92,14 @@ class Service:
             if row is None or row.id is None:
                 return None
             incoming, inbox_id, attempts = queue.incoming_of(row), row.id, row.attempts
+        with in_turn(inbox_id):
+            self._answer(incoming, inbox_id, owner, attempts)
+        if self.on_reply is not None:
+            self.on_reply(incoming.channel)
+        return incoming.channel
+
+    def _answer(self, incoming: Incoming, inbox_id: int, owner: str, attempts: int) -> None:
+        started = time.monotonic()
         try:
             incoming = self._read_photo(incoming, last_try=attempts >= PHOTO_TRIES)
             with _SECONDS.time(), self.database.write() as session:
@@ -96,19 +107,19 @@ class Service:
                 if not queue.finish_inbox(session, inbox_id, owner, self.clock()):
                     raise LeaseLostError
         except LeaseLostError:
-            log.warning("mất quyền xử lý tin, tiến trình khác làm tiếp", extra={"inbox": inbox_id})
+            log.warning("mất quyền xử lý tin, tiến trình khác làm tiếp")
         except FetchError as error:
-            log.warning("chưa tải được ảnh: %s", error, extra={"inbox": inbox_id})
+            log.warning("chưa tải được ảnh: %s", error)
             self._broke(inbox_id, owner, error)
         except Exception as error:
             _ERRORS.labels(incoming.channel).inc()
-            log.exception("lỗi khi trả lời tin", extra={"inbox": inbox_id})
+            log.exception("lỗi khi trả lời tin")
             self._broke(inbox_id, owner, error)
         else:
-            _TURNS.labels(incoming.channel, said.outcome if said else "none").inc()
-        if self.on_reply is not None:
-            self.on_reply(incoming.channel)
-        return incoming.channel
+            outcome = str(said.outcome) if said else "none"
+            _TURNS.labels(incoming.channel, outcome).inc()
+            seconds = round(time.monotonic() - started, 3)
+            log.info("đã trả lời", extra={"channel": incoming.channel, "outcome": outcome, "seconds": seconds})
 
     def inbox_id(self, channel: str, message_id: str) -> int:
         """The inbox id of a message received before."""

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field("", validation_alias="MOTCUA_TRUSTED_PROXIES")
     secret_key: SecretStr | None = Field(None, min_length=32, validation_alias="MOTCUA_SECRET_KEY")
     api_key: SecretStr | None = Field(None, min_length=24, validation_alias="MOTCUA_API_KEY")
+    backup: bool = Field(default=True, validation_alias="MOTCUA_BACKUP")
+    backup_dir: Path | None = Field(None, validation_alias="MOTCUA_BACKUP_DIR")
+    backup_keep: int = Field(14, ge=1, le=3650, validation_alias="MOTCUA_BACKUP_KEEP")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", validation_alias="MOTCUA_LOG_LEVEL")
     log_format: str = Field("text", pattern="^(text|json)$", validation_alias="MOTCUA_LOG_FORMAT")
 
@@ -191,6 +194,11 @@ class Settings(BaseSettings):
     def embed_origins(self) -> tuple[str, ...]:
         """The sites that may show the chat in a frame, as origins; empty: none may."""
         return _listed(self.embed_sites)
+
+    @property
+    def backups(self) -> Path:
+        """The folder of the nightly backups; ``backups`` under ``var_dir`` by default."""
+        return self.backup_dir or self.var_dir / "backups"
 
     @property
     def has_zalo_oa(self) -> bool:

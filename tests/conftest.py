@@ -118,6 +118,12 @@ def postgres_database(_postgres_emptied: Any) -> Iterator[Database]:
 
 
 @pytest.fixture
+def postgres_tools(_postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pg_dump and its sisters of the server's version come first on the path."""
+    monkeypatch.setenv("PATH", str(_postgres_server.bin_path), prepend=":")
+
+
+@pytest.fixture
 def empty_postgres(_postgres_server: Any) -> Iterator[Database]:
     """A PostgreSQL database without any table."""
     name = f"empty_{next(_NUMBERS)}"

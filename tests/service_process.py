@@ -12,11 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import make_url
+
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+SECRETS = frozenset(
+    str(field.validation_alias) for field in Settings.model_fields.values() if "SecretStr" in str(field.annotation)
+)
+
+
+def _password_of(address: str) -> dict[str, str]:
+    password = make_url(address).password if address else None
+    return {"MOTCUA_DATABASE_URL": str(password)} if password else {}
 
 
 class ServiceProcess:
@@ -35,6 +47,9 @@ class ServiceProcess:
             environment: more variables; a database named there must be upgraded.
         """
         outside = {str(field.validation_alias) for field in Settings.model_fields.values()}
+        self._secrets = {
+            name: value for name, value in environment.items() if name in SECRETS and value
+        } | _password_of(environment.get("MOTCUA_DATABASE_URL", ""))
         clean = {key: value for key, value in os.environ.items() if key not in outside}
         own = {"MOTCUA_VAR_DIR": str(folder), "PORT": "0", "MOTCUA_DEMO": "1", "PYTHONUNBUFFERED": "1"}
         self._environment = clean | own | environment
@@ -114,7 +129,15 @@ class ServiceProcess:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
+        self._check_secrets()
         return status
+
+    def _check_secrets(self) -> None:
+        """No secret that a service of the suite was given may stand in what it said; nor the second half of a token."""
+        told = self.log()
+        for name, value in self._secrets.items():
+            for secret in {value, value.rsplit(":", 1)[-1]}:
+                assert secret not in told, f"{name} stands in the log"
 
     def __enter__(self) -> Self:
         return self.start()

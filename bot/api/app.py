@@ -13,13 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 from starlette.concurrency import run_in_threadpool
 
 from bot import guide
-from bot.api import dossiers, sms_webhooks
+from bot.api import dossiers, metrics, sms_webhooks
 from bot.api.background import Background
 from bot.api.guard import Guard
 from bot.channels import web
@@ -32,12 +32,12 @@ from bot.hall import board, kiosk
 from bot.hall import survey as survey_pages
 from bot.service import Service
 from bot.settings import Settings
+from bot.storage import nightly
 from bot.storage.database import Database
-from bot.storage.tables import Inbox, Outbox
+from bot.storage.tables import Inbox
 
 log = logging.getLogger("motcua.app")
 HERE = Path(__file__).resolve().parent.parent / "console"
-_WAITING = Gauge("motcua_queue_rows", "Rows that are not finished", ["queue", "state"])
 
 
 def create_app(
@@ -101,6 +101,9 @@ def _reasons(session: Session, background: Background, now: datetime) -> dict[st
     ).one()
     if late:
         reasons["inbox"] = f"{late} tin chờ quá 2 phút"
+    backup = nightly.reason(background.settings, nightly.last_backup(session), background.nightly.problem, now)
+    if backup:
+        reasons["backup"] = backup
     return reasons | background.reasons()
 
 
@@ -119,22 +122,17 @@ def _health(app: FastAPI, database: Database, background: Background, clock: Clo
             reasons = await run_in_threadpool(check)
         except SQLAlchemyError as error:
             reasons = {"database": type(error).__name__}
-        # A channel alone does not make the rest unready; it is told all the same.
+        # A channel or a backup alone does not make the rest unready; it is told all the same.
         blocking = {"database", "inbox"} & reasons.keys()
         body = {"status": "not ready" if blocking else "ready", "reasons": reasons}
         return JSONResponse(body, status_code=503 if blocking else 200)
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    async def shown() -> Response:
         def count() -> None:
             with database.read() as session:
-                for name, table, states in (
-                    ("inbox", Inbox, ("waiting", "claimed", "dead")),
-                    ("outbox", Outbox, ("waiting", "sending", "uncertain", "failed")),
-                ):
-                    found = dict(session.exec(select(table.state, func.count()).group_by(table.state)).all())
-                    for state in states:
-                        _WAITING.labels(name, state).set(found.get(state, 0))
+                background.reasons()  # sets what is up
+                metrics.measure(session, background.settings, clock(), background.nightly.problem)
 
         await run_in_threadpool(count)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The work beside the requests: messages worked off, replies and notices sent, old texts forgotten.
+"""The work beside the requests: messages worked off, replies and notices sent, old texts forgotten, backups made.
 
 Each kind of work is a loop of its own, so that a channel that hiccups, a slow photo or a flood from one citizen
 doesn't hold up the others. Order per citizen is the queue's business (``bot.storage.queue``).
@@ -25,12 +25,14 @@ from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
+from bot.logs import in_turn
 from bot.notices import policy, routes
 from bot.notices.reminders import remind
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
+from bot.storage.nightly import Nightly
 from bot.storage.retention import prune
 from bot.storage.tables import Conversation, Outbox
 
@@ -41,7 +43,9 @@ RETRY_SECONDS = 60.0  # the longest pause before a broken loop or channel is tri
 LEASE = timedelta(minutes=2)
 ACCOUNT_DELAY = timedelta(minutes=5)  # until staff have mended a channel's account
 INBOX_WORKERS = 3
-ENDING_SECONDS = 15.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
+BACKUP_FIRST_SECONDS = 30.0  # after the start, so that a service that keeps falling over is not busy with copies
+BACKUP_SECONDS = 300.0
+ENDING_SECONDS = 12.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
 SENDERS = 4  # messages sent at once on one channel, each to another citizen
 _SENT = Counter("motcua_channel_sends_total", "Sends by channel and how they ended", ["channel", "result"])
 _CHANNEL_UP = Gauge("motcua_channel_up", "1: the channel works, 0: see /ready for the reason", ["channel"])
@@ -63,8 +67,10 @@ class Background:
         self.problems: dict[str, str] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._senders: list[asyncio.Task[None]] = []
+        self._holding: list[asyncio.Task[None]] = []  # what must not be cut off: turns and sends
         self._ending = False
+        self.nightly = Nightly(settings, database, self.owner)
+        self._backup_pause = BACKUP_FIRST_SECONDS
         self._others: dict[str, Callable[[], Any]] = {}
 
     def beside(self, name: str, work: Callable[[], Any]) -> None:
@@ -76,25 +82,26 @@ class Background:
         self._loop = asyncio.get_running_loop()
         self.service.on_reply = self._ring_from_thread
         for number in range(INBOX_WORKERS):
-            self._spawn(f"inbox {number}", self._inbox)
+            self._holding.append(self._spawn(f"inbox {number}", self._inbox))
         self._spawn("sweep", self._sweep)
-        self._spawn("notices", self._notices)
+        self._holding.append(self._spawn("notices", self._notices))
         self._spawn("reminders", self._reminders)
         self._spawn("retention", self._retention)
+        self._spawn("backup", self._backup)
         for name, work in self._others.items():
             self._spawn(name, work)
         for channel in self.channels.values():
             self._spawn(f"start {channel.name}", self._starting(channel))
             for number in range(SENDERS):
-                self._senders.append(self._spawn(f"{channel.name} {number}", self._sending(channel)))
+                self._holding.append(self._spawn(f"{channel.name} {number}", self._sending(channel)))
 
     async def stop(self) -> None:
-        """Lets the sends under way end, closes what takes messages in, then ends the loops."""
+        """Lets the turns and sends under way end and begins no others, closes the channels, ends the loops."""
         self._ending = True
         for event in self._wake.values():
             event.set()
-        if self._senders:
-            await asyncio.wait(self._senders, timeout=ENDING_SECONDS)
+        if self._holding:
+            await asyncio.wait(self._holding, timeout=ENDING_SECONDS)
         for name in tuple(self.running):
             with suppress(Exception):  # a channel that can't say goodbye doesn't keep the others from it
                 await self.channels[name].stop()
@@ -154,10 +161,14 @@ class Background:
                 pause = min(pause * 2, RETRY_SECONDS)
 
     async def _inbox(self) -> None:
-        while await run_in_threadpool(self.service.work_off):
+        while not self._ending and await run_in_threadpool(self._work_off):
             # Another worker may take the next message meanwhile.
             self._ring("inbox")
-        await self.news("inbox")
+        if not self._ending:
+            await self.news("inbox")
+
+    def _work_off(self) -> bool:
+        return self.service.work_off() is not None
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
@@ -170,8 +181,12 @@ class Background:
         try:
             # Before Python 3.12, asyncio.wait_for swallows a cancel that meets a wait just over: the flag ends it too.
             while not self._ending:
-                await run_pass(self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways)
-                await self.news("sms")
+                await run_pass(
+                    self.database, self.settings, owner=self.owner, now=self.clock(), gateways=gateways,
+                    stopped=lambda: self._ending,
+                )  # fmt: skip
+                if not self._ending:
+                    await self.news("sms")
         finally:
             await gateways.close()
 
@@ -190,6 +205,11 @@ class Background:
 
         more = await run_in_threadpool(forget)
         await asyncio.sleep(0.1 if more else PRUNE_SECONDS)
+
+    async def _backup(self) -> None:
+        await asyncio.sleep(self._backup_pause)
+        self._backup_pause = BACKUP_SECONDS
+        await run_in_threadpool(self.nightly.look, self.clock(), lambda: self._ending)
 
     def _starting(self, channel: PushChannel) -> Callable[[], Any]:
         async def start() -> None:
@@ -224,6 +244,11 @@ class Background:
         row = await run_in_threadpool(self._claim, channel.name)
         if row is None or row.id is None:
             return False
+        with in_turn(row.inbox_id):
+            await self._send(channel, row)
+        return True
+
+    async def _send(self, channel: PushChannel, row: Outbox) -> None:
         owner = row.lease_owner or ""
         try:
             provider_id = await channel.send(row.recipient, from_json(row.body))
@@ -231,13 +256,13 @@ class Background:
             _SENT.labels(channel.name, error.kind).inc()
             log.warning("%s không gửi được (%s): %s", channel.name, error.kind, error, extra={"outbox": row.id})
             await run_in_threadpool(self._failed, row, owner, error)
-            return True
+            return
         except Exception as error:
             # Nobody knows how far it got: never sent again by itself.
             _SENT.labels(channel.name, "uncertain").inc()
             log.exception("%s: lỗi khi gửi", channel.name, extra={"outbox": row.id})
             await run_in_threadpool(self._failed, row, owner, SendError("uncertain", type(error).__name__))
-            return True
+            return
         _SENT.labels(channel.name, "sent").inc()
 
         def sent() -> None:
@@ -245,7 +270,7 @@ class Background:
                 queue.mark_sent(session, row.id or 0, owner, self.clock(), provider_id)
 
         await run_in_threadpool(sent)
-        return True
+        log.info("đã gửi qua %s", channel.name, extra={"outbox": row.id})
 
     def _claim(self, channel: str) -> Outbox | None:
         now = self.clock()

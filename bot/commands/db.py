@@ -1,4 +1,4 @@
-"""``motcua db upgrade|backup|restore``: the care of the database."""
+"""``motcua db upgrade|backup|restore|check``: the care of the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.clock import utc_now
 from bot.settings import load_settings
 from bot.storage import schema
 from bot.storage.backup import backup, restore
-from bot.storage.database import connect
+from bot.storage.database import connect, open_database
 
 
 def configure(name: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG001  one command, one name
@@ -18,12 +18,14 @@ def configure(name: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG0
     actions = parser.add_subparsers(dest="action", required=True, metavar="VIỆC")
     upgrade = actions.add_parser("upgrade", help="tạo hoặc nâng cấp các bảng")
     upgrade.set_defaults(run=_upgrade)
-    save = actions.add_parser("backup", help="sao lưu SQLite ra một tệp, cả khi dịch vụ đang chạy")
+    save = actions.add_parser("backup", help="sao lưu ra một tệp, cả khi dịch vụ đang chạy")
     save.add_argument("file", metavar="TỆP", type=Path)
     save.set_defaults(run=_backup)
-    back = actions.add_parser("restore", help="phục hồi SQLite từ một tệp sao lưu (dịch vụ phải dừng)")
+    back = actions.add_parser("restore", help="phục hồi từ một tệp sao lưu (dịch vụ phải dừng)")
     back.add_argument("file", metavar="TỆP", type=Path)
     back.set_defaults(run=_restore)
+    whole = actions.add_parser("check", help="kiểm tra dữ liệu có lành không, cả khi dịch vụ đang chạy")
+    whole.set_defaults(run=_check)
 
 
 def _upgrade(_args: argparse.Namespace) -> int:
@@ -54,5 +56,21 @@ def _restore(args: argparse.Namespace) -> int:
         aside = restore(database, args.file, utc_now())
     finally:
         database.close()
-    print(f"Đã phục hồi từ {args.file}" + (f"; tệp cũ giữ ở {aside}" if aside else ""))
+    if isinstance(aside, str):
+        kept = f"; dữ liệu cũ giữ trong schema {aside} (không cần nữa thì: DROP SCHEMA {aside} CASCADE)"
+    else:
+        kept = f"; tệp cũ giữ ở {aside}" if aside else ""
+    print(f"Đã phục hồi từ {args.file}{kept}")
     return 0
+
+
+def _check(_args: argparse.Namespace) -> int:
+    from bot.storage.consistency import faults  # noqa: PLC0415  slow to import
+
+    database = open_database(load_settings())
+    try:
+        found = faults(database, utc_now())
+    finally:
+        database.close()
+    print("\n".join(map(str, found)) or "Dữ liệu lành.")
+    return 1 if found else 0

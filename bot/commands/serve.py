@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 DEMO_STAFF = "canbo"
+REQUESTS_END_SECONDS = 5  # then the loops have bot.api.background.ENDING_SECONDS; 20 s are what managers are promised
 
 
 def configure(_name: str, parser: argparse.ArgumentParser) -> None:
@@ -111,6 +112,7 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         f"  Zalo OA: {_zalo_oa(settings)}",
         f"  Zalo Bot: {_zalo_bot(settings)}",
         f"  SMS: {_sms(settings)}",
+        f"  Sao lưu: {f'mỗi đêm vào {settings.backups}' if settings.backup else 'tắt (MOTCUA_BACKUP=0)'}",
         "",
         "  Dừng: Ctrl+C",
         "",
@@ -155,7 +157,8 @@ def _serve(_args: argparse.Namespace) -> int:
         gc.freeze()  # models and catalogue live as long as the process
         config = uvicorn.Config(
             app, log_config=None, access_log=False, proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None, server_header=False, timeout_graceful_shutdown=10,
+            forwarded_allow_ips=settings.trusted_proxies or None, server_header=False,
+            timeout_graceful_shutdown=REQUESTS_END_SECONDS,
         )  # fmt: skip
         _announce(settings, listener.getsockname()[1], password, desk.office.name)
         _server(config, app.state.streams.close).run(sockets=[listener])

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -19,6 +20,7 @@ from prometheus_client import Counter
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from bot.logs import in_turn
 from bot.notices import control, policy, routes
 from bot.notices.delivery import settle
 from bot.notices.gateways.base import Gateway, Parcel, PermanentError, Sent, TemporaryError, UncertainError
@@ -51,6 +53,7 @@ class Claim:
     demo: bool
     notice: bool
     attempts: int
+    inbox_id: int | None = None  # of the turn it answers, None for a notice
 
 
 async def run_pass(
@@ -61,13 +64,17 @@ async def run_pass(
     now: datetime,
     limit: int = 10_000,
     gateways: Gateways | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Takes up what a crash left, asks about what is uncertain, sends what is due; returns how many were tried."""
+    """Takes up what a crash left, asks about what is uncertain, sends what is due; returns how many were tried.
+
+    ``stopped``: True lets what is being sent end, and begins no other.
+    """
     own = gateways or Gateways(settings)
     try:
         await asyncio.to_thread(_take_up, database, now)
         await resolve_uncertain(database, settings, own, now=now)
-        return await send_due(database, settings, own, owner=owner, now=now, limit=limit)
+        return await send_due(database, settings, own, owner=owner, now=now, limit=limit, stopped=stopped)
     finally:
         if gateways is None:
             await own.close()
@@ -91,9 +98,16 @@ def take_up_lost(session: Session, now: datetime) -> None:
 
 
 async def send_due(
-    database: Database, settings: Settings, gateways: Gateways, *, owner: str, now: datetime, limit: int
+    database: Database,
+    settings: Settings,
+    gateways: Gateways,
+    *,
+    owner: str,
+    now: datetime,
+    limit: int,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Sends what is due, ``PARALLEL`` at once.
+    """Sends what is due, ``PARALLEL`` at once, until ``stopped``.
 
     ``owner`` names this process, and each claim gets a name of its own below it; ``now`` is the time
     at the start of the call.
@@ -110,14 +124,15 @@ async def send_due(
 
     async def worker() -> None:
         nonlocal tried
-        while tried < limit:
+        while tried < limit and not stopped():
             tried += 1
             moment = now + timedelta(seconds=monotonic() - started)
             found = await asyncio.to_thread(claim, moment)
             if found is None:
                 tried -= 1
                 return
-            await _send(database, settings, gateways, found, moment)
+            with in_turn(found.inbox_id):
+                await _send(database, settings, gateways, found, moment)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(PARALLEL, limit)):
@@ -141,7 +156,7 @@ def _claim(session: Session, settings: Settings, owner: str, now: datetime) -> C
         session.flush()
     # Stored with the claim: after a crash they tell whom to ask, and since when.
     row.gateway, row.not_before, row.looks, row.looked_at = Gateways.name_of(settings, row), now, 0, None
-    return Claim(owner, parcel_of(row, now), row.channel, row.demo, row.kind == policy.KIND, row.attempts)
+    return Claim(owner, parcel_of(row, now), row.channel, row.demo, row.kind == policy.KIND, row.attempts, row.inbox_id)
 
 
 def parcel_of(row: Outbox, now: datetime) -> Parcel:

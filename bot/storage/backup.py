@@ -1,54 +1,67 @@
-"""Backup and restore of an SQLite database, with SQLite's own online copy; PostgreSQL has pg_dump."""
+"""Backup and restore: SQLite with its own online copy, PostgreSQL with its own programs (``pg_tools``)."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
 from bot.errors import BadInputError
-from bot.storage import schema
+from bot.storage import pg_tools, schema
 from bot.storage.database import BUSY_SECONDS, Database
 from bot.storage.single import only_service
 
 
-def backup(database: Database, target: Path) -> None:
+def backup(database: Database, target: Path, stopped: Callable[[], bool] = lambda: False) -> None:
     """Copies the database as it is at this moment into one new file; the service may run on.
 
+    Args:
+        database: to be copied.
+        target: the file, readable by its owner only.
+        stopped: asked now and then; True ends a copy of PostgreSQL half-way.
+
     Raises:
-        BadInputError: PostgreSQL, nothing to back up, the target exists, can't be written, or the data is damaged.
+        BadInputError: nothing to back up, the target exists, can't be written, the data is damaged, or PostgreSQL's
+            program is missing or fails.
     """
-    path = _sqlite_path(database, "pg_dump --format=custom --file=TỆP TÊN_CƠ_SỞ_DỮ_LIỆU")
     schema.check(database)
     if target.exists():
         raise BadInputError(f"{target}: tệp đã có; hãy chọn tên khác")
     part = target.with_name(f"{target.name}.part")
     try:
-        _copy(path, part)
+        if database.path is not None:
+            _copy(database.path, part)
+        else:
+            _empty(part)
+            pg_tools.dump(database, part, stopped)
+            _sync(part)
         part.replace(target)
         _sync(target.parent)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
-def restore(database: Database, source: Path, now: datetime) -> Path | None:
+def restore(database: Database, source: Path, now: datetime) -> Path | str | None:
     """Puts a backup in the place of the database, upgraded to this program's schema.
 
-    The copy is checked before anything is touched, and the present file is kept beside it.
+    The copy is checked before anything is touched, and what was in use is kept.
 
     Returns:
-        Where the file that was in use is kept; None where there was none.
+        Where that is: a file beside the database, or the name of a schema on PostgreSQL; None where there was none.
 
     Raises:
-        BadInputError: PostgreSQL; the backup is missing, damaged, not ours or newer than the program; the database is
-            in use.
+        BadInputError: the backup is missing, damaged, not ours or newer than the program; the database is in use.
     """
-    path = _sqlite_path(database, "pg_restore")
     if not source.is_file():
         raise BadInputError(f"{source}: không có tệp này")
+    path = database.path
+    if path is None:
+        return pg_tools.load(database, source, now)
     if path.exists() and source.samefile(path):
         raise BadInputError(f"{source}: đây chính là cơ sở dữ liệu đang dùng; cần một tệp sao lưu")
     with only_service(database):
@@ -65,19 +78,18 @@ def restore(database: Database, source: Path, now: datetime) -> Path | None:
     return aside
 
 
-def _sqlite_path(database: Database, instead: str) -> Path:
-    if database.path is None:
-        raise BadInputError(f"lệnh này chỉ dùng cho SQLite; với PostgreSQL hãy dùng: {instead}")
-    return database.path
-
-
-def _copy(source: Path, target: Path) -> None:
-    """One consistent copy in a single file that only its owner can read, checked and on disk."""
+def _empty(target: Path) -> None:
+    """A new empty file that only its owner can read."""
     try:
         target.unlink(missing_ok=True)
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise BadInputError(f"{target}: không ghi được ({error.strerror})") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """One consistent copy in a single file that only its owner can read, checked and on disk."""
+    _empty(target)
     try:
         # mode=rw: a database in WAL mode can't be read without the right to make its -shm file.
         with (

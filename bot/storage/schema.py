@@ -54,7 +54,7 @@ def check(database: Database) -> None:
         BadInputError: no tables yet, an older or a newer revision, or no connection.
     """
     now = current(database)
-    _refuse_newer(now)
+    refuse_newer(now)
     if now is None:
         raise BadInputError("cơ sở dữ liệu chưa có bảng; hãy chạy: motcua db upgrade")
     if now != head():
@@ -74,7 +74,7 @@ def upgrade(database: Database) -> None:
                 session.execute(text("SET LOCAL lock_timeout = 0"))
                 session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             connection = session.connection()
-            _refuse_newer(MigrationContext.configure(connection).get_current_revision())
+            refuse_newer(MigrationContext.configure(connection).get_current_revision())
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -82,7 +82,12 @@ def upgrade(database: Database) -> None:
         raise _unreachable(database, error) from error
 
 
-def _refuse_newer(revision: str | None) -> None:
+def refuse_newer(revision: str | None) -> None:
+    """Passes where this program knows the revision.
+
+    Raises:
+        BadInputError: it doesn't: the database, or the backup, is newer than the program.
+    """
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision is not None and revision not in known:
         raise BadInputError(

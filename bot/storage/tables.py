@@ -447,7 +447,7 @@ class Survey(SQLModel, table=True):
 
 
 class Heartbeat(SQLModel, table=True):
-    """Which process runs here: a second ``serve`` on one SQLite file is refused."""
+    """When a task that only one of all processes does was last done, and by which ("backup")."""
 
     __tablename__ = "heartbeat"
 

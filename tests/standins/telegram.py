@@ -69,6 +69,7 @@ class TelegramStandIn(Updates):
         self.token = TOKEN
         self.paths: dict[str, str] = {}
         self.uploads: list[bytes] = []
+        self.last_error = ""  # why the web hook could not be called, told by getWebhookInfo
         self.confirmed = 0
         self.handed = 0
         self.pollers = 0
@@ -212,6 +213,11 @@ class TelegramStandIn(Updates):
     def _deleteWebhook(self, _form: dict[str, str]) -> Any:  # noqa: N802
         self.hook = None
         return True
+
+    def _getWebhookInfo(self, _form: dict[str, str]) -> Any:  # noqa: N802
+        told = {"url": self.hook["url"] if self.hook else "", "has_custom_certificate": False}
+        error = {"last_error_date": 1764000000, "last_error_message": self.last_error} if self.last_error else {}
+        return {**told, "pending_update_count": len(self._updates) + bool(error), **error}
 
     def _getUpdates(self, form: dict[str, str]) -> Any:  # noqa: N802
         if self.hook is not None:
