@@ -1,0 +1,397 @@
+"""Forms made from the schema's models: a tree of fields to show, and back from what was typed to a value. Pure.
+
+A field's name in the form is its path: ``documents.0.name``. Lists have a row for each item and one empty one;
+an empty row is no item. What was typed is shown again exactly as it was, with the fault beside it.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from bot.catalog.loading import describe
+from bot.catalog.office import HHMM
+from bot.texts import phrases
+
+_T = phrases("procedures")
+MAX_ROWS = 200
+_AMOUNT = re.compile(r"(\d{1,3}(?:[. ]\d{3})+|\d+)\s*(?:đ|đồng)?", re.IGNORECASE)
+_DECIMAL = re.compile(r"\d+(?:[.,]\d{1,2})?")
+_TIME = get_args(HHMM)[1]
+_DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_NONE = ("", _T["options"]["none"])
+_YES_NO = (("1", _T["options"]["yes"]), ("0", _T["options"]["no"]))
+_LONG = frozenset({"name", "exemption", "note", "when", "filed_at"})  # a text that often needs a second line
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One field of a form.
+
+    Attributes:
+        kind: "text", "long", "number", "decimal", "date", "time", "check", "maybe" (yes, no, not said), "select",
+            "checks", "group" or "rows".
+        options: value → label, of "select" and "checks".
+        children: the fields of a "group".
+        item: what a row of "rows" holds.
+        default: what a "select" says where nobody has chosen.
+    """
+
+    name: str
+    kind: str
+    label: str = ""
+    help: str = ""
+    required: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    children: tuple[Spec, ...] = ()
+    item: Spec | None = None
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field with what stands in it.
+
+    Attributes:
+        path: its name in the form.
+        value: the text, or the chosen values of "checks".
+        fields: of a group.
+        rows: of a list; the last is empty.
+    """
+
+    spec: Spec
+    path: str
+    value: Any = ""
+    error: str = ""
+    fields: tuple[Field, ...] = ()
+    rows: tuple[Field, ...] = ()
+    fresh: bool = False  # a row that was just added: the cursor goes there
+
+
+@dataclass(slots=True)
+class Typed:
+    """What came back from a form: the value for the schema, and the same rows as text to show again."""
+
+    value: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
+
+
+def specs_of(
+    model: type[BaseModel], names: Iterable[str], choices: Mapping[str, tuple[tuple[str, str], ...]] | None = None
+) -> tuple[Spec, ...]:
+    """The form fields of a model.
+
+    Args:
+        model: of the schema.
+        names: which of its fields.
+        choices: "Model.field" → options of a text that is chosen from a list.
+    """
+    return tuple(_spec(model, name, choices or {}) for name in names)
+
+
+def _spec(model: type[BaseModel], name: str, choices: Mapping[str, tuple[tuple[str, str], ...]]) -> Spec:
+    info = model.model_fields[name]
+    annotation, optional = _plain(info.annotation)
+    if _TIME in info.metadata:
+        annotation = "time"
+    found = _kind(annotation, name, choices, f"{model.__name__}.{name}", optional=optional)
+    if info.is_required() and found.kind == "check":
+        found = Spec(name, "maybe", options=_YES_NO)
+    if info.is_required() and found.kind in {"maybe", "select"}:
+        found = replace(found, options=(("", "–"), *found.options))  # nobody has chosen anything yet
+    default = info.default.value if isinstance(info.default, Enum) else "" if info.is_required() else info.default
+    return replace(
+        found,
+        name=name,
+        label=_T["labels"].get(model.__name__, {}).get(name, name),
+        help=_T["help"].get(f"{model.__name__}.{name}", ""),
+        required=info.is_required(),
+        default=str(default) if found.kind in {"select", "number"} and default is not None else "",
+    )
+
+
+def _plain(annotation: Any) -> tuple[Any, bool]:
+    """A type without what is said about it, and whether it may be missing."""
+    optional = False
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in {Union, types.UnionType}:
+            optional = True
+            annotation = next(one for one in get_args(annotation) if one is not type(None))
+        else:
+            return annotation, optional
+
+
+def _kind(  # noqa: PLR0911 - one for each kind
+    annotation: Any, name: str, choices: Mapping[str, tuple[tuple[str, str], ...]], place: str, *, optional: bool
+) -> Spec:
+    if get_origin(annotation) is tuple:
+        inner, _ = _plain(get_args(annotation)[0])
+        if place in choices:
+            return Spec(name, "checks", options=choices[place])
+        if isinstance(inner, type) and issubclass(inner, Enum):
+            return Spec(name, "checks", options=_options(inner))
+        item = _kind(inner, "", choices, place, optional=False)
+        return Spec(name, "rows", item=replace(item, kind="long") if item.kind == "text" else item)
+    if annotation == "time":
+        return Spec(name, "time")
+    if isinstance(annotation, type):
+        if issubclass(annotation, BaseModel):
+            return Spec(name, "group", children=specs_of(annotation, annotation.model_fields, choices))
+        if issubclass(annotation, Enum):
+            none = (("", _T["options"]["every" if name == "channel" else "none"]),) if optional else ()
+            return Spec(name, "select", options=(*none, *_options(annotation)))
+        if issubclass(annotation, bool):
+            return Spec(name, "maybe", options=(_NONE, *_YES_NO)) if optional else Spec(name, "check")
+        simple = {int: "number", float: "decimal", date: "date"}.get(annotation)
+        if simple:
+            return Spec(name, simple)
+    return Spec(name, "long" if name in _LONG else "text")
+
+
+def _options(kind: type[Enum]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(one.value), _T["options"][kind.__name__][one.value]) for one in kind)
+
+
+# --- a value as text -----------------------------------------------------------------------------------------------
+
+
+def texts_of(specs: Iterable[Spec], value: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's value as the texts of its form."""
+    return {spec.name: _text(spec, value.get(spec.name)) for spec in specs}
+
+
+def _text(spec: Spec, value: Any) -> Any:  # noqa: PLR0911 - one for each kind
+    if spec.kind == "group":
+        return {child.name: _text(child, (value or {}).get(child.name)) for child in spec.children}
+    if spec.kind == "rows" and spec.item:
+        return [_text(spec.item, one) for one in value or ()]
+    if spec.kind == "checks":
+        return list(value or ())
+    if value is None:
+        return spec.default
+    if spec.kind in {"check", "maybe"}:
+        return "1" if value else "0"
+    if spec.kind == "number":
+        return f"{value:,}".replace(",", ".")
+    if spec.kind == "decimal":
+        return f"{value:g}".replace(".", ",")
+    return str(value)
+
+
+# --- what was typed ------------------------------------------------------------------------------------------------
+
+
+def read(specs: Iterable[Spec], form: Mapping[str, list[str]]) -> Typed:
+    """What was typed in a form; rows that are empty or taken out are gone, the others are numbered anew."""
+    typed = Typed()
+    for spec in specs:
+        typed.texts[spec.name], found = _read(spec, spec.name, form)
+        if found is not None:
+            typed.value[spec.name] = found
+    return typed
+
+
+def _read(spec: Spec, path: str, form: Mapping[str, list[str]]) -> tuple[Any, Any]:
+    """The text (or tree of texts) of one field, and its value; None: nothing."""
+    if spec.kind == "group":
+        parts = {child.name: _read(child, f"{path}.{child.name}", form) for child in spec.children}
+        texts = {name: text for name, (text, _) in parts.items()}
+        return texts, {name: value for name, (_, value) in parts.items() if value is not None} if _filled(
+            spec, texts
+        ) else None
+    if spec.kind == "rows" and spec.item:
+        rows = []
+        for number in _numbers(path, form):
+            if form.get(f"{path}.{number}.__out"):
+                continue
+            text, value = _read(spec.item, f"{path}.{number}", form)
+            if _filled(spec.item, text):
+                rows.append((text, value))
+        return [text for text, _ in rows], [value for _, value in rows]
+    given = [one for one in form.get(path, []) if one]
+    if spec.kind == "checks":
+        known = dict(spec.options)
+        return given, [one for one in given if one in known]
+    text = given[-1].replace("\r\n", "\n") if given else ""
+    return text, _value(spec, text.strip())
+
+
+def _numbers(path: str, form: Mapping[str, list[str]]) -> list[int]:
+    """The numbers of the rows that came, in order."""
+    start = path + "."
+    found = {name[len(start) :].partition(".")[0] for name in form if name.startswith(start)}
+    return sorted(int(number) for number in found if number.isascii() and number.isdigit() and len(number) < 4)[
+        :MAX_ROWS
+    ]
+
+
+def _value(spec: Spec, text: str) -> Any:  # noqa: PLR0911 - one for each kind
+    """What a text stands for; a text that stands for nothing is left to the schema to refuse."""
+    if spec.kind == "check":
+        return text == "1" or None
+    if text == "":
+        return None
+    if spec.kind == "maybe":
+        return text == "1"
+    if spec.kind == "number":
+        match = _AMOUNT.fullmatch(text)
+        return int(re.sub(r"\D", "", match[1])) if match and len(match[1]) < 16 else text
+    if spec.kind == "decimal":
+        return float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) and len(text) < 12 else text
+    if spec.kind == "date":
+        return day_of(text)
+    if spec.kind in {"text", "long"}:
+        return " ".join(text.split())
+    return text
+
+
+def day_of(text: str) -> str:
+    """A day in ISO form; "31/12/2026" is understood, anything else stays as it is."""
+    match = _DAY.fullmatch(text.strip())
+    return f"{match[3]}-{int(match[2]):02d}-{int(match[1]):02d}" if match else text.strip()
+
+
+def _filled(spec: Spec, text: Any) -> bool:
+    """Whether somebody has written into a row: what stands there by itself doesn't count."""
+    if spec.kind == "group":
+        return any(_filled(child, text[child.name]) for child in spec.children)
+    if spec.kind in {"rows", "checks"}:
+        return bool(text)
+    return (
+        bool(str(text).strip())
+        and not (spec.default and str(text) == spec.default)
+        and not (spec.kind == "check" and text != "1")
+    )
+
+
+def moved(texts: dict[str, Any], act: str) -> dict[str, Any]:
+    """The texts with the row of "up:documents.2" one place higher; unchanged for anything else."""
+    kind, _, path = act.partition(":")
+    name, _, number = path.rpartition(".")
+    rows = texts.get(name)
+    at = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+    if kind == "up" and isinstance(rows, list) and 0 < at < len(rows):
+        rows[at - 1], rows[at] = rows[at], rows[at - 1]
+    return texts
+
+
+# --- to show -------------------------------------------------------------------------------------------------------
+
+
+def fields_of(
+    specs: Iterable[Spec], texts: Mapping[str, Any], errors: Mapping[str, str] | None = None, fresh: str = ""
+) -> tuple[Field, ...]:
+    """The form's fields with their texts.
+
+    Args:
+        specs: of the part.
+        texts: what stands in them.
+        errors: path → what is wrong there.
+        fresh: path of the list whose empty row the cursor goes to.
+    """
+    return tuple(_field(spec, spec.name, texts.get(spec.name), errors or {}, fresh) for spec in specs)
+
+
+def _field(spec: Spec, path: str, text: Any, errors: Mapping[str, str], fresh: str) -> Field:
+    shown = Field(spec, path, error=errors.get(path, ""))
+    if spec.kind == "group":
+        texts = text or {}
+        return replace(
+            shown,
+            fields=tuple(
+                _field(child, f"{path}.{child.name}", texts.get(child.name), errors, fresh) for child in spec.children
+            ),
+        )
+    if spec.kind == "rows" and spec.item:
+        rows = [_field(spec.item, f"{path}.{number}", one, errors, fresh) for number, one in enumerate(text or ())]
+        empty = _field(spec.item, f"{path}.{len(rows)}", _text(spec.item, None), {}, fresh)
+        return replace(shown, rows=(*rows, replace(empty, fresh=fresh == path)))
+    return replace(shown, value=spec.default if text is None else text)
+
+
+# --- faults --------------------------------------------------------------------------------------------------------
+
+
+def faults_of(error: ValidationError) -> dict[str, str]:
+    """Path of a form field → what is wrong there, in words for the person who typed it."""
+    found: dict[str, str] = {}
+    for one in error.errors(include_url=False):
+        found.setdefault(".".join(str(part) for part in one["loc"]), _fault(one))
+    return found
+
+
+def _fault(error: ErrorDetails) -> str:  # noqa: PLR0911 - one for each kind
+    words, kind, context = _T["faults"], error["type"], error.get("ctx", {})
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    said = describe(error)
+    by_kind = {
+        "missing": "missing", "string_type": "missing", "int_type": "number", "int_parsing": "number",
+        "float_type": "decimal", "float_parsing": "decimal", "too_short": "few", "string_too_short": "missing",
+    }  # fmt: skip
+    if kind in by_kind:
+        return str(words[by_kind[kind]])
+    if kind.startswith("date"):
+        return str(words["date"])
+    if kind == "string_too_long":
+        return str(words["long"]).format(most=context["max_length"])
+    if kind == "string_pattern_mismatch":
+        return str(words["time" if name in {"opens", "closes"} else "code"])
+    if kind in {"less_than_equal", "less_than"}:
+        return str(words["most"]).format(most=context.get("le", context.get("lt")))
+    if kind in {"greater_than_equal", "greater_than"}:
+        return str(words["least"]).format(least=context.get("ge", context.get("gt")))
+    for key, word in (("amount (đồng)", "one_amount"), ("valid_from", "dates"), ("amount", "unit"), ("opens", "shift")):
+        if kind == "value_error" and key in said:
+            return str(words[word])
+    return said
+
+
+# --- in words ------------------------------------------------------------------------------------------------------
+
+
+def lines_of(specs: Iterable[Spec], value: Mapping[str, Any]) -> list[str]:
+    """A part's value in words, one line an item: to see what changed."""
+    lines: list[str] = []
+    for spec in specs:
+        told = value.get(spec.name)
+        if spec.kind == "rows" and spec.item:
+            lines += [_line(spec.item, one) for one in told or ()]
+        elif spec.kind == "group":
+            if told is not None:
+                lines.append(_line(spec, told))
+        elif told not in (None, [], ""):
+            lines.append(f"{spec.label}: {_line(spec, told)}")
+    return lines
+
+
+def _line(spec: Spec, value: Any) -> str:  # noqa: PLR0911 - one for each kind
+    if spec.kind == "group":
+        parts = [
+            f"{child.label}: {_line(child, value[child.name])}"
+            for child in spec.children
+            if child.name in value and value[child.name] not in (None, False)
+        ]
+        return "; ".join(parts)
+    if spec.kind == "rows" and spec.item:
+        return ", ".join(_line(spec.item, one) for one in value)
+    known = dict(spec.options)
+    if spec.kind == "checks":
+        return ", ".join(known.get(str(one), str(one)) for one in value)
+    if spec.kind in {"check", "maybe"}:
+        return str(_T["options"]["yes" if value else "no"])
+    if spec.kind == "select":
+        return known.get(str(value), str(value))
+    if spec.kind == "date" and len(str(value)) == 10:
+        return f"{date.fromisoformat(str(value)):%d/%m/%Y}"
+    return str(_text(spec, value))
