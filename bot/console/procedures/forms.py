@@ -23,10 +23,12 @@ from bot.texts import phrases
 
 _T = phrases("procedures")
 MAX_ROWS = 200
-_AMOUNT = re.compile(r"(\d{1,3}(?:[. ]\d{3})+|\d+)\s*(?:đ|đồng)?", re.IGNORECASE)
-_DECIMAL = re.compile(r"\d+(?:[.,]\d{1,2})?")
+_AMOUNT = re.compile(r"([0-9]{1,3}(?:[. ][0-9]{3})+|[0-9]+)\s*(?:đ|đồng)?", re.IGNORECASE)
+_DECIMAL = re.compile(r"[0-9]+(?:[.,][0-9]{1,2})?")
 _TIME = get_args(HHMM)[1]
-_DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_REFUSED = "«{}»"  # of a text that the schema might take for something else: it reads "8.00" as 8
 _NONE = ("", _T["options"]["none"])
 _YES_NO = (("1", _T["options"]["yes"]), ("0", _T["options"]["no"]))
 _LONG = frozenset({"name", "exemption", "note", "when", "filed_at"})  # a text that often needs a second line
@@ -246,11 +248,11 @@ def _value(spec: Spec, text: str) -> Any:  # noqa: PLR0911 - one for each kind
         return text == "1"
     if spec.kind == "number":
         match = _AMOUNT.fullmatch(text)
-        return int(re.sub(r"\D", "", match[1])) if match and len(match[1]) < 16 else text
+        return int(re.sub(r"\D", "", match[1])) if match and len(match[1]) < 16 else _REFUSED.format(text)
     if spec.kind == "decimal":
-        return float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) and len(text) < 12 else text
+        return float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) and len(text) < 12 else _REFUSED.format(text)
     if spec.kind == "date":
-        return day_of(text)
+        return day_of(text) if _ISO.fullmatch(day_of(text)) else _REFUSED.format(text)
     if spec.kind in {"text", "long"}:
         return " ".join(text.split())
     return text
