@@ -28,8 +28,8 @@ from bot.clock import Clock, utc_now
 from bot.console import audit, entrance, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
+from bot.console.procedures import importing, office
 from bot.console.procedures import listing as procedure_pages
-from bot.console.procedures import office
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -38,7 +38,10 @@ from bot.storage.tables import Inbox, Outbox
 log = logging.getLogger("motcua.app")
 HERE = Path(__file__).resolve().parent.parent / "console"
 MAX_FORM = 512 * 1024  # all papers of a procedure in one form, also while it waits for its author to sign in again
-STAFF_BODIES = {"/staff/procedures/": MAX_FORM, "/staff/office/": MAX_FORM, "/staff/sign-in": MAX_FORM}
+STAFF_BODIES = {
+    "/staff/procedures/": MAX_FORM, "/staff/office/": MAX_FORM, "/staff/sign-in": MAX_FORM,
+    importing.UPLOAD: importing.MAX_BODY,
+}  # fmt: skip
 _WAITING = Gauge("motcua_queue_rows", "Rows that are not finished", ["queue", "state"])
 
 
@@ -79,7 +82,9 @@ def create_app(
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
     console = Console(settings, database, service, templates, clock)
     console.install(app)
-    for pages in (entrance, dossier_pages, procedure_pages, office, team, office_settings, audit, simulator):
+    for pages in (
+        entrance, dossier_pages, importing, procedure_pages, office, team, office_settings, audit, simulator
+    ):  # fmt: skip
         app.include_router(pages.router(console))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))

@@ -134,6 +134,7 @@ class Console:
             if given is None:
                 given = str((await request.form()).get("csrf", ""))
             if not accounts.may_post(who.csrf, given):
+                await request.close()  # an upload that nobody takes
                 raise ForbiddenError(who, phrases("console")["forged"])
             return who
 
@@ -230,6 +231,7 @@ class Console:
                 for key, value in (await request.form()).multi_items()
                 if isinstance(value, str) and key != "csrf"
             }
+            await request.close()
             kept = json.dumps({"to": request.url.path, "fields": form}, ensure_ascii=False)
             return self.page(request, "sign_in.html", code=401, error=phrases("console")["expired_kept"], kept=kept)
 

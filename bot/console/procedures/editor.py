@@ -16,6 +16,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
 from bot.catalog.answers import Desk
 from bot.catalog.schema import Aspect
@@ -268,7 +269,7 @@ class Editor:
                 request, who, change.subject, part, back, scene, form, 409, error=str(refused), theirs=meanwhile
             )
         if row.state == "active":
-            await self.console.read(lambda _session: self.after())
+            await run_in_threadpool(self.after)
         later = row.starts is not None and row.starts > local(now).date()
         return RedirectResponse(f"{back}?done={'later' if later else row.state}", 303)
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session, col, select
+from starlette.concurrency import run_in_threadpool
 
 from bot.catalog.answers import Desk, month, source_line
 from bot.catalog.schema import Aspect, Procedure
@@ -222,7 +223,7 @@ def router(console: Console) -> APIRouter:
 
     async def refreshed(row: FactEdit) -> None:
         if row.state == "active":
-            await console.read(lambda _session: service.edits.refresh())
+            await run_in_threadpool(service.edits.refresh)
 
     @routes.post("/edits/{number}/decide")
     async def decide(
