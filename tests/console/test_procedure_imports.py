@@ -91,7 +91,7 @@ def test_a_record_of_a_known_procedure_fills_the_form(visit: Visit) -> None:
     seen = upload(advisor, "b.json", as_json({**NEW, "code": "2.000815", "name": "Chứng thực bản sao"}))
     assert "phí có trong bản ghi, không có trong tệp: 15000 đồng" in texts(seen)
     form = re.search(
-        r'action="(/staff/procedures/2.000815/edit/fees)">.*?name="given" value="([^"]*)"', seen.text, re.S
+        r'action="(/staff/procedures/2.000815/edit/fees)">.*?name="given" value="([^"]*)"', seen.text, re.DOTALL
     )
     assert form
     filled = form_of(advisor.submit(form[1], given=unescape(form[2]), act="load"))
