@@ -29,7 +29,7 @@ from bot.console import audit, entrance, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
 from bot.console.procedures import importing, office
-from bot.console.procedures import listing as procedure_pages
+from bot.console.procedures import routes as procedure_pages
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database

@@ -24,7 +24,7 @@ from bot.clock import local
 from bot.console import accounts
 from bot.console.office_settings import setting
 from bot.console.pages import Console, Signed
-from bot.console.procedures import forms, previews
+from bot.console.procedures import forms, previews, typed
 from bot.edits import store
 from bot.edits.apply import Applied, Edit, apply, in_force, trial
 from bot.edits.parts import Part, Value, digest, model_of, value_of, with_value
@@ -151,10 +151,10 @@ class Editor:
         if act == "load":
             value = _loaded(listed.get("given", [""])[-1], part, model_of(scene.base, subject))
             return self._page(request, who, subject, part, back, scene, Form(forms.texts_of(specs, value), value, rest))
-        typed = forms.read(specs, listed)
-        form = Form(typed.texts, typed.value, rest)
+        found = typed.read(specs, listed)
+        form = Form(found.texts, found.value, rest)
         if act.startswith(("more:", "up:")):
-            form.texts = forms.moved(form.texts, act)
+            form.texts = typed.moved(form.texts, act)
             form.fresh = act[5:] if act.startswith("more:") else ""
             return self._page(request, who, subject, part, back, scene, form, seen=listed.get("seen", [""])[-1])
         change = self._checked(form, scene, subject, part, listed.get("seen", [""])[-1])
@@ -175,7 +175,7 @@ class Editor:
         """The change that a form asks for; None where something in it is wrong (``form.errors`` says what)."""
         days: dict[str, date | None] = {}
         for name in ("valid_from", "valid_to"):
-            text = forms.day_of(form.rest[name])
+            text = typed.day_of(form.rest[name])
             try:
                 days[name] = date.fromisoformat(text) if text else None
             except ValueError:
@@ -186,7 +186,7 @@ class Editor:
             try:
                 value = value_of(with_value(model, part, form.value), part)
             except ValidationError as error:
-                form.errors |= forms.faults_of(error)
+                form.errors |= typed.faults_of(error)
         start, end = days.get("valid_from"), days.get("valid_to")
         try:
             store.check_source(form.rest["source"])
