@@ -226,20 +226,22 @@ class Console:
                 if path != "/staff":
                     target = target.include_query_params(next=path)
                 return RedirectResponse(f"{target.path}?{target.query}".rstrip("?"), 303)
-            form = {
-                key: value
-                for key, value in (await request.form()).multi_items()
-                if isinstance(value, str) and key != "csrf"
-            }
-            await request.close()
+            # A file can't be kept for afterwards, so it isn't even read from somebody who has not signed in.
+            sent = () if _is_upload(request) else (await request.form()).multi_items()
+            form = {key: value for key, value in sent if isinstance(value, str) and key != "csrf"}
             kept = json.dumps({"to": request.url.path, "fields": form}, ensure_ascii=False)
-            return self.page(request, "sign_in.html", code=401, error=phrases("console")["expired_kept"], kept=kept)
+            said = phrases("console")["expired_kept" if form else "expired"]
+            return self.page(request, "sign_in.html", code=401, error=said, kept=kept if form else "")
 
         @app.exception_handler(ForbiddenError)
         async def forbidden(request: Request, error: ForbiddenError) -> Response:
             if _is_script(request):
                 return JSONResponse({"error": error.reason}, 403)
             return self.page(request, "forbidden.html", error.who, 403, reason=error.reason)
+
+
+def _is_upload(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/")
 
 
 def _is_script(request: Request) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from typing import Any
@@ -12,13 +14,18 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
+from bot.catalog.catalog import Catalog
+from bot.catalog.schema import Fee
 from bot.channels.rendering import render_all
+from bot.cli import main
 from bot.clock import utc_now
 from bot.console.accounts import add_staff
 from bot.console.office_settings import switch
 from bot.conversation.model import Memory
 from bot.dossiers.offline import OfflineDossiers
+from bot.edits.live import LiveEdits
 from bot.service import Service
+from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import Audit, FactEdit
 from tests.console.conftest import PASSWORD, Clock, Visitor
@@ -319,6 +326,51 @@ def test_the_list_is_searched_and_filtered(visit: Visit) -> None:
     edit(advisor, FEES, fees__0__amount="3000", source=RESOLUTION)
     assert "Chờ người xác nhận (1)" in texts(advisor.get("/staff/procedures?field=chung-thuc"))
     assert "1 thủ tục." in texts(advisor.get("/staff/procedures?show=waiting"))
+
+
+def test_staff_are_told_when_an_update_changes_what_lies_below_an_edit(
+    visit: Visit, service: Service, alone: None
+) -> None:
+    advisor = visit("advisor")
+    edit(advisor, FEES, fees__0__amount="3000", source=RESOLUTION)
+    edit(advisor, f"{PAGE}/edit/steps", steps__0="Đến quầy số 2.", source="Sơ đồ mới")
+    files = service.base(NOON)
+    updated = files.catalog.procedures[CODE].model_copy(update={"fees": (Fee(amount=9000),)})
+    catalog = Catalog({**files.catalog.procedures, CODE: updated}, files.catalog.fields)
+    service.base = lambda now: replace(files, catalog=catalog, today=now.date())
+    page = visit("advisor").get(PAGE)
+    assert "Phí, lệ phí: dữ liệu gốc dưới bản sửa của cơ quan đã thay đổi" in texts(page)
+    assert "3.000 đồng" in texts(page)
+    assert "1 thủ tục." in texts(advisor.get("/staff/procedures?show=look"))
+    (number,) = re.findall(r"edits/(\d+)/decide[^>]*>(?:(?!</form>).)*Giữ bản sửa", page.text, re.DOTALL)
+    assert advisor.submit(f"/staff/procedures/edits/{number}/decide", act="keep").status_code == 200
+    assert "0 thủ tục." in texts(advisor.get("/staff/procedures?show=look"))
+
+
+def test_an_edit_that_no_longer_fits_is_shown_and_harms_nothing(
+    visit: Visit, service: Service, sqlite_database: Database, alone: None
+) -> None:
+    edit(visit("advisor"), FEES, fees__0__amount="3000", source=RESOLUTION)
+    with sqlite_database.write() as session:
+        session.exec(select(FactEdit)).one().after = {"value": {"fees": [{"amount": "nhiều", "unit": "trang"}]}}
+    fresh = LiveEdits(sqlite_database, "chau-thanh")
+    assert fresh.desk(service.base(NOON)).catalog.procedures[CODE].fees[0].amount == 2000
+    page = texts(visit("advisor").get(PAGE))
+    assert "bản sửa không còn hợp với dữ liệu mới nên không dùng (fees.0.amount: cần số nguyên" in page
+    assert "2.000 đồng" in page
+
+
+def test_commands_tell_what_citizens_are_told(
+    visit: Visit, office_settings: Settings, alone: None, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("MOTCUA_VAR_DIR", str(office_settings.var_dir))
+    edit(visit("advisor"), FEES, fees__0__amount="3000", source=RESOLUTION)
+    assert main(["answer", CODE, "--aspect", "fee", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "3.000 đồng" in told["aspects"]["fee"]
+    assert RESOLUTION in told["sources"]
+    assert main(["answer", CODE, "--aspect", "fee", "--catalog", str(office_settings.catalog)]) == 0
+    assert "2.000 đồng" in capsys.readouterr().out
 
 
 def test_who_may_only_look_gets_no_forms(visit: Visit) -> None:

@@ -6,6 +6,7 @@ an empty row is no item. What was typed is shown again exactly as it was, with t
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from bot.texts import phrases
 
 _T = phrases("procedures")
 _TIME = get_args(HHMM)[1]
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NONE = ("", _T["options"]["none"])
 _YES_NO = (("1", _T["options"]["yes"]), ("0", _T["options"]["no"]))
 _LONG = frozenset({"name", "exemption", "note", "when", "filed_at"})  # a text that often needs a second line
@@ -157,21 +159,27 @@ def texts_of(specs: Iterable[Spec], value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(spec: Spec, value: Any) -> Any:  # noqa: PLR0911 - one for each kind
+    # A stored value may be of an older form of the schema: it is shown all the same.
     if spec.kind == "group":
-        return {child.name: _text(child, (value or {}).get(child.name)) for child in spec.children}
+        known = value if isinstance(value, Mapping) else {}
+        return {child.name: _text(child, known.get(child.name)) for child in spec.children}
     if spec.kind == "rows" and spec.item:
-        return [_text(spec.item, one) for one in value or ()]
+        return [_text(spec.item, one) for one in _listed(value)]
     if spec.kind == "checks":
-        return list(value or ())
+        return _listed(value)
     if value is None:
         return spec.default
     if spec.kind in {"check", "maybe"}:
         return "1" if value else "0"
-    if spec.kind == "number":
+    if spec.kind == "number" and isinstance(value, int):
         return f"{value:,}".replace(",", ".")
-    if spec.kind == "decimal":
+    if spec.kind == "decimal" and isinstance(value, (int, float)):
         return f"{value:g}".replace(".", ",")
     return str(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 # --- to show -------------------------------------------------------------------------------------------------------
@@ -217,7 +225,7 @@ def lines_of(specs: Iterable[Spec], value: Mapping[str, Any]) -> list[str]:
     for spec in specs:
         told = value.get(spec.name)
         if spec.kind == "rows" and spec.item:
-            lines += [_line(spec.item, one) for one in told or ()]
+            lines += [_line(spec.item, one) for one in _listed(told)]
         elif spec.kind == "group":
             if told is not None:
                 lines.append(_line(spec, told))
@@ -227,7 +235,7 @@ def lines_of(specs: Iterable[Spec], value: Mapping[str, Any]) -> list[str]:
 
 
 def _line(spec: Spec, value: Any) -> str:  # noqa: PLR0911 - one for each kind
-    if spec.kind == "group":
+    if spec.kind == "group" and isinstance(value, Mapping):
         parts = [
             f"{child.label}: {_line(child, value[child.name])}"
             for child in spec.children
@@ -235,14 +243,14 @@ def _line(spec: Spec, value: Any) -> str:  # noqa: PLR0911 - one for each kind
         ]
         return "; ".join(parts)
     if spec.kind == "rows" and spec.item:
-        return ", ".join(_line(spec.item, one) for one in value)
+        return ", ".join(_line(spec.item, one) for one in _listed(value))
     known = dict(spec.options)
     if spec.kind == "checks":
-        return ", ".join(known.get(str(one), str(one)) for one in value)
+        return ", ".join(known.get(str(one), str(one)) for one in _listed(value))
     if spec.kind in {"check", "maybe"}:
         return str(_T["options"]["yes" if value else "no"])
     if spec.kind == "select":
         return known.get(str(value), str(value))
-    if spec.kind == "date" and len(str(value)) == 10:
-        return f"{date.fromisoformat(str(value)):%d/%m/%Y}"
-    return str(_text(spec, value))
+    if spec.kind == "date" and _ISO.fullmatch(str(value)):
+        return "/".join(reversed(str(value).split("-")))
+    return str(value) if spec.kind == "group" else str(_text(spec, value))
