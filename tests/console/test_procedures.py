@@ -286,6 +286,16 @@ def test_a_confirmation_is_told_until_a_fact_changes_that_nobody_confirmed(visit
     assert f'/staff/procedures/{CODE}"' in lan.get("/staff/procedures?show=look").text
 
 
+def test_a_confirmation_is_taken_back_by_anyone_at_once(visit: Visit, service: Service) -> None:
+    advisor, lan = visit("advisor"), visit("lan")
+    for act, then in (("verify", "Cán bộ xác nhận ngày"), ("undo", "Chưa được cán bộ xác nhận")):
+        seen = dict(zip(("seen", "facts"), _hidden(lan.get(PAGE).text), strict=True))
+        assert lan.submit(f"{PAGE}/verify", source="Quyết định 1", act=act, **seen).status_code == 200
+        if act == "verify":
+            confirm(advisor, PAGE)
+        assert then in fee(service)
+
+
 def test_whoever_confirms_has_seen_what_is_told_now(visit: Visit, service: Service) -> None:
     advisor = visit("advisor")
     old = dict(zip(("seen", "facts"), _hidden(advisor.get(PAGE).text), strict=True))

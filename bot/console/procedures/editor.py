@@ -168,7 +168,8 @@ class Editor:
         shown = self._name(change)
         if act != "save" or listed.get("shown", [""])[-1] != shown:
             error = _T["refused"]["look_again"] if act == "save" else ""
-            return self._preview(request, who, part, back, scene, form, change, error)
+            # Off the event loop: it asks the engine what it would answer.
+            return await run_in_threadpool(self._preview, request, who, part, back, scene, form, change, error)
         return await self._save(request, who, part, back, form, change)
 
     def _checked(self, form: Form, scene: Scene, subject: str, part: Part, seen: str) -> store.Change | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from bot.catalog.answers import Desk, source_line
 from bot.catalog.schema import Aspect, Procedure
@@ -71,11 +72,15 @@ class FactPages:
 
     # --- the list --------------------------------------------------------------------------------------------------
 
-    def listing(
+    async def listing(self, request: Request, who: Signed, **asked: Any) -> Response:
+        """All procedures by field, those that fit the search ``q``, the ``field`` and the filter ``show``."""
+        found = await self.read()
+        return await run_in_threadpool(lambda: self._listing(request, who, found, **asked))
+
+    def _listing(
         self, request: Request, who: Signed, found: Known, q: str = "", field: str = "", show: str = "all",
         code: int = 200, **shown: Any,
     ) -> Response:  # fmt: skip
-        """All procedures by field, those that fit the search and the filter."""
         words = prepare(q.strip()[:100]).words
         catalog = found.told.desk.catalog
         rows = [self._entry(found, procedure) for procedure in catalog.procedures.values()]
@@ -114,23 +119,27 @@ class FactPages:
     async def missing(self, request: Request, who: Signed, code: str) -> Response:
         """The list, and that there is no such procedure."""
         error = _T["refused"]["no_name"].format(code=code[:20])
-        return self.listing(request, who, await self.read(), code=404, error=error)
+        return await self.listing(request, who, code=404, error=error)
 
     # --- one procedure ---------------------------------------------------------------------------------------------
 
-    async def one(
-        self, request: Request, who: Signed, code: str, channel: str = "zalo_oa", day: str = "", status: int = 200,
-        **more: Any,
-    ) -> Response:  # fmt: skip
-        """A procedure as citizens see it on a channel and day, what waits, what was changed; also a proposed one."""
+    async def one(self, request: Request, who: Signed, code: str, **asked: Any) -> Response:
+        """A procedure as citizens see it on a ``channel`` and ``day``, what waits, what was changed; also a new one."""
         found = await self.read()
+        shown = await run_in_threadpool(lambda: self._one(request, who, found, code, **asked))
+        return shown or await self.missing(request, who, code)
+
+    def _one(
+        self, request: Request, who: Signed, found: Known, code: str, channel: str = "zalo_oa", day: str = "",
+        status: int = 200, **more: Any,
+    ) -> Response | None:  # fmt: skip
         today = found.base.today
         on = _day(day) or today
         rows = found.of(code)
         told, new = self._told(found, code, on)
         procedure = told.desk.catalog.get(code)
         if procedure is None and new is None:
-            return await self.missing(request, who, code)
+            return None
         if procedure is None:
             more.setdefault("error", told.left_out.get(0))
         channel = channel if channel in previews.CHANNELS else "zalo_oa"
@@ -168,9 +177,13 @@ class FactPages:
     async def history(self, request: Request, who: Signed, code: str) -> Response:
         """Who changed what, from what to what."""
         found = await self.read()
+        shown = await run_in_threadpool(lambda: self._history(request, who, found, code))
+        return shown or await self.missing(request, who, code)
+
+    def _history(self, request: Request, who: Signed, found: Known, code: str) -> Response | None:
         procedure = found.told.desk.catalog.get(code)
         if procedure is None and not found.of(code):
-            return await self.missing(request, who, code)
+            return None
         return self.console.page(
             request, "procedure_history.html", who, subject=code, procedure=procedure,
             rows=[self.described(row, found) for row in found.of(code)], back=f"/staff/procedures/{code}",
@@ -181,6 +194,9 @@ class FactPages:
     async def of_office(self, request: Request, who: Signed, code: int = 200, **more: Any) -> Response:
         """The office's own facts, what waits and what was changed."""
         found = await self.read()
+        return await run_in_threadpool(lambda: self._of_office(request, who, found, code, **more))
+
+    def _of_office(self, request: Request, who: Signed, found: Known, code: int, **more: Any) -> Response:
         parts = []
         for key, part in OFFICE.items():
             subject = of_office(found.base, self.office, part)

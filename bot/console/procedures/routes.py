@@ -36,13 +36,13 @@ def router(console: Console) -> APIRouter:
     async def index(
         request: Request, who: Signed = reads, q: str = "", field: str = "", show: str = "all", done: str = ""
     ) -> Response:
-        return pages.listing(request, who, await pages.read(), q, field, show, done=_T["done"].get(done, ""))
+        return await pages.listing(request, who, q=q, field=field, show=show, done=_T["done"].get(done, ""))
 
     @routes.get("/{code}", response_class=HTMLResponse)
     async def one(
         request: Request, code: str, who: Signed = reads, channel: str = "zalo_oa", day: str = "", done: str = ""
     ) -> Response:
-        return await pages.one(request, who, code, channel, day, done=_T["done"].get(done, ""))
+        return await pages.one(request, who, code, channel=channel, day=day, done=_T["done"].get(done, ""))
 
     @routes.get("/{code}/history", response_class=HTMLResponse)
     async def history(request: Request, code: str, who: Signed = reads) -> Response:
@@ -123,7 +123,7 @@ def router(console: Console) -> APIRouter:
             if ":" in subject:
                 return await pages.of_office(request, who, 409, error=str(refused))
             if not subject:
-                return pages.listing(request, who, await pages.read(), code=409, error=str(refused))
+                return await pages.listing(request, who, code=409, error=str(refused))
             return await pages.one(request, who, subject, status=409, error=str(refused))
         await taken_up(row)
         back = "/staff/office" if ":" in row.subject else f"/staff/procedures/{row.subject}"
