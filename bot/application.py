@@ -41,8 +41,14 @@ def open_desk(settings: Settings, catalog: Path | None = None) -> Desk:
         raise BadInputError(f"{error.faults[0]}{more}") from error
 
 
-def open_engine(settings: Settings, desk: Desk, engine: Engine | None = None) -> NluEngine:
+def open_engine(settings: Settings, desk: Desk, engine: Engine | None = None, files: Desk | None = None) -> NluEngine:
     """Builds the engine asked for, else the configured one.
+
+    Args:
+        settings: the configured engine and where it keeps its models.
+        desk: what it is to know: with the procedures that staff have added.
+        engine: the engine asked for.
+        files: the desk without these, which is what a Rasa model has learned; None: the same.
 
     Raises:
         BadInputError: the training content is wrong.
@@ -55,7 +61,8 @@ def open_engine(settings: Settings, desk: Desk, engine: Engine | None = None) ->
     if (engine or settings.chosen_engine) is Engine.RASA:
         from nlu.rasa import RasaEngine  # noqa: PLC0415 - httpx only where it is used
 
-        return RasaEngine(settings.rasa_url, embedded, catalogue=fingerprint(entries), limit=settings.rasa_seconds)
+        learned = (files or desk).catalog.entries()
+        return RasaEngine(settings.rasa_url, embedded, catalogue=fingerprint(learned), limit=settings.rasa_seconds)
     return embedded
 
 

@@ -29,6 +29,7 @@ from bot.conversation.model import Turn as Said
 from bot.conversation.owner import CHATS
 from bot.conversation.talk import Talk, failed_turn
 from bot.dossiers import access
+from bot.edits.live import LiveEdits
 from bot.logs import in_turn
 from bot.notices import consent
 from bot.receipts import read_receipt
@@ -66,7 +67,9 @@ class Service:
         """``photos``: channel → how it fetches a photo (``PushChannel.fetch_photo``)."""
         self.settings = settings
         self.database = database
-        self.talk = talk
+        self.edits = LiveEdits(database, settings.office)
+        self.base = talk.desk  # what the files say, without the staff's edits
+        self.talk = replace(talk, desk=lambda now: self.edits.desk(talk.desk(now)))
         self.clock = clock
         self._photos = photos or {}
         self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
@@ -176,12 +179,13 @@ class Service:
             conversation.unreachable_at = now
             return None
         conversation.unreachable_at = None
-        dossiers = CitizenDossiers(session, incoming, self.settings, now, self.talk.desk(now))
+        talk = self.talk.pinned(now)
+        dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
-            said = self.talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
+            said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
         else:
             kind = f"photo:{incoming.problem}" if incoming.kind == "photo" and incoming.problem else incoming.kind
-            said = self.talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone)
+            said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone)
         if "erase" in said.effects:
             erase(session, incoming.channel, incoming.sender, now)
             incoming = replace(incoming, text="")

@@ -28,6 +28,8 @@ from bot.clock import Clock, utc_now
 from bot.console import audit, entrance, figures, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
+from bot.console.procedures import importing, office
+from bot.console.procedures import routes as procedure_pages
 from bot.hall import board, kiosk
 from bot.hall import survey as survey_pages
 from bot.service import Service
@@ -38,6 +40,11 @@ from bot.storage.tables import Inbox
 
 log = logging.getLogger("motcua.app")
 HERE = Path(__file__).resolve().parent.parent / "console"
+MAX_FORM = 512 * 1024  # all papers of a procedure in one form, also while it waits for its author to sign in again
+STAFF_BODIES = {
+    "/staff/procedures/": MAX_FORM, "/staff/office/": MAX_FORM, "/staff/sign-in": MAX_FORM,
+    importing.UPLOAD: importing.MAX_BODY,
+}  # fmt: skip
 
 
 def create_app(
@@ -51,6 +58,7 @@ def create_app(
     background = Background(settings, database, service, channels, clock)
     streams = web.Streams(database, clock, lambda: background.news("web"))
     background.beside("web", streams.look)
+    background.beside("edits", service.edits.look)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -67,15 +75,18 @@ def create_app(
     )  # fmt: skip
     templates = Jinja2Templates(HERE / "templates")
     app.add_middleware(
-        Guard, bodies=dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), frames={web.EMBED: settings.embed_origins}
-    )
+        Guard, bodies={**dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), **STAFF_BODIES},
+        frames={web.EMBED: settings.embed_origins},
+    )  # fmt: skip
     app.state.streams = streams  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates, streams))
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
     console = Console(settings, database, service, templates, clock)
     console.install(app)
-    for pages in (entrance, dossier_pages, team, office_settings, audit, simulator, figures):
+    for pages in (
+        entrance, dossier_pages, importing, procedure_pages, office, team, office_settings, audit, simulator, figures
+    ):  # fmt: skip
         app.include_router(pages.router(console))
     for screens in (kiosk, board, survey_pages):
         app.include_router(screens.router(console))

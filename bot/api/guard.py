@@ -37,8 +37,8 @@ class Guard:
 
         Args:
             app: what is guarded.
-            bodies: path → the most bytes of a body; ``MAX_HOOK_BODY`` for web hooks, ``MAX_BODY`` for
-                all others.
+            bodies: path, or what all paths of a part begin with ("/staff/office/") → the most bytes of a body;
+                ``MAX_HOOK_BODY`` for web hooks, ``MAX_BODY`` for all others.
             frames: first part of a path ("/nhung") → the origins that may show it in a frame; nobody may for others.
         """
         self.app = app
@@ -48,6 +48,12 @@ class Guard:
             for first, sites in (frames or {}).items()
             if sites
         }
+
+    def _most(self, path: str) -> int:
+        if path in self._bodies:
+            return self._bodies[path]
+        begin = "/".join(path.split("/")[:3]) + "/"
+        return self._bodies.get(begin, MAX_HOOK_BODY if path.startswith("/webhooks/") else MAX_BODY)
 
     def _headers(self, path: str) -> Mapping[bytes, bytes]:
         if path.startswith("/api/docs"):
@@ -61,7 +67,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         taken = 0
-        most = self._bodies.get(scope["path"], MAX_HOOK_BODY if scope["path"].startswith("/webhooks/") else MAX_BODY)
+        most = self._most(scope["path"])
         headers = self._headers(scope["path"])
 
         async def limited() -> Message:
@@ -80,7 +86,8 @@ class Guard:
 
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > most:
-            told = phrases("channels")["web"]["too_large" if scope["path"] in self._bodies else "too_long"]
+            key = "too_large" if scope["path"] in self._bodies else "too_long"
+            told = phrases("channels")["web"]["file_too_large" if scope["path"].startswith("/staff/") else key]
             await PlainTextResponse(told, 413)(scope, receive, with_headers)
             return
         await self.app(scope, limited, with_headers)

@@ -6,7 +6,7 @@ a list that is cut says how many more there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -312,14 +312,38 @@ def month(as_of: str) -> str:
 
 def sources(procedure: Procedure) -> list[str]:
     """The file's source and the sources of single facts, each once."""
-    parts: Iterable[object] = (*procedure.documents, *procedure.fees, *procedure.processing_times)
+    parts: Iterable[object] = (
+        *procedure.amendments, *procedure.documents, *procedure.fees, *procedure.processing_times
+    )  # fmt: skip
     own = [str(source) for part in parts if (source := getattr(part, "source", None))]
     return list(dict.fromkeys([procedure.provenance.source, *own]))
 
 
-def source_line(procedure: Procedure) -> str:
-    """Where the facts come from, of when, and whether a civil servant confirmed them."""
+# What an aspect is told from, where that is not the field of the same name.
+_TOLD_FROM: Mapping[Aspect, tuple[str, ...]] = {
+    Aspect.DOCUMENTS: ("documents", "notes"),
+    Aspect.FEE: ("fees",),
+    Aspect.PROCESSING_TIME: ("processing_times",),
+    Aspect.WHERE: ("where", "channels"),
+    Aspect.FORM: ("forms", "documents"),
+    Aspect.RESULT: ("results",),
+    Aspect.OVERVIEW: ("documents", "processing_times", "fees", "where"),
+}
+
+
+def source_line(procedure: Procedure, aspects: Iterable[Aspect] = tuple(Aspect)) -> str:
+    """Where the facts come from, of when, and whether a civil servant confirmed them.
+
+    Args:
+        procedure: whose facts are told.
+        aspects: which of them; where the office has changed one of these, that source is named too.
+    """
     line = _T["source"].format(source=procedure.provenance.source, month=month(procedure.provenance.as_of))
+    told = {field for aspect in aspects for field in _TOLD_FROM.get(aspect, (aspect.value,))}
+    for change in procedure.amendments:
+        if change.field in told:
+            what = _T["fields"][change.field]
+            line += " " + _T["amended"].format(what=what, source=change.source, date=f"{change.on:%d/%m/%Y}")
     if procedure.verification:
         return f"{line} {_T['verified'].format(date=f'{procedure.verification.on:%d/%m/%Y}')}"
     return f"{line} {_T['unverified']}"
@@ -344,7 +368,7 @@ def compose(
     head = [_T["heading"].format(name=procedure.short_name)]
     if procedure.superseded_by and (successor := desk.catalog.get(procedure.superseded_by)):
         head.append(_T["superseded"].format(name=successor.short_name, code=successor.code))
-    tail = source_line(procedure)
+    tail = source_line(procedure, wanted)
     room = BRIEF_CHARS - len(tail) - sum(map(len, head)) - 10
     full = [section(procedure, aspect, desk) for aspect in wanted]
     if ready:

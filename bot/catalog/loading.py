@@ -112,7 +112,8 @@ _MESSAGES: Mapping[str, str] = {
 }
 
 
-def _describe(error: Mapping[str, Any]) -> str:
+def describe(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in words for people: what is wrong and what is expected."""
     kind = str(error["type"])
     context = error.get("ctx", {})
     if kind in _MESSAGES:
@@ -177,7 +178,7 @@ def _validated(model: type[T], data: object, node: yaml.Node, shown: str, prefix
                 shown,
                 _line_of(node, (*prefix, *item["loc"])),
                 ".".join(str(part) for part in (*prefix, *item["loc"])),
-                _describe(item),
+                describe(item),
             )
             for item in error.errors(include_url=False)
         ]

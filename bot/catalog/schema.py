@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -186,6 +186,17 @@ class Verification(Strict):
     on: date
 
 
+class Amendment(Strict):
+    """A fact that comes from elsewhere than the file's own source: the office has changed it."""
+
+    field: Literal[
+        "documents", "fees", "processing_times", "where", "channels", "steps", "online", "forms", "eligibility",
+        "results", "legal_basis", "notes",
+    ]  # fmt: skip
+    source: Text
+    on: date  # from when on it is told
+
+
 class Procedure(Strict):
     """One administrative procedure; see docs/add-a-procedure.md for an example."""
 
@@ -217,6 +228,7 @@ class Procedure(Strict):
     valid_to: date | None = None
     superseded_by: Code | None = None
     provenance: Provenance
+    amendments: tuple[Amendment, ...] = ()
     verification: Verification | None = None
 
     @model_validator(mode="after")

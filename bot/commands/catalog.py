@@ -18,6 +18,7 @@ from bot.catalog.loading import FIELDS_FILE, CatalogError, load_procedure
 from bot.catalog.office import load_office
 from bot.catalog.schema import Aspect, Procedure
 from bot.commands import catalog_import
+from bot.edits.opening import office_desk
 from bot.errors import BadInputError
 from bot.settings import load_settings
 from nlu.codes import procedure_codes
@@ -46,7 +47,10 @@ def configure(name: str, parser: argparse.ArgumentParser) -> None:
 
 
 def _answer(args: argparse.Namespace) -> int:
-    desk = open_desk(load_settings(), args.catalog)
+    settings = load_settings()
+    desk = open_desk(settings, args.catalog)
+    if args.catalog is None:
+        desk = office_desk(settings, desk)
     found = procedure_codes(args.code)
     procedure = desk.catalog.get(found[0] if found else args.code)
     if procedure is None:
@@ -125,7 +129,8 @@ def _coverage(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    desk = open_desk(load_settings())
+    settings = load_settings()
+    desk = office_desk(settings, open_desk(settings))
     report = _freshness(desk.catalog, desk)
     if args.json:
         print(json.dumps(report, ensure_ascii=False))

@@ -12,6 +12,7 @@ from bot.conversation.model import Memory, Reply
 from bot.dossiers import registry
 from bot.dossiers.demo import demo_records
 from bot.dossiers.offline import OfflineDossiers, dossier_of
+from bot.edits.opening import office_desk
 from bot.errors import BadInputError
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database, open_database
@@ -53,7 +54,7 @@ def _finder(settings: Settings) -> Callable[[str], Dossier | None]:
 
 def _chat(_args: argparse.Namespace) -> int:
     settings = load_settings()
-    desk = open_desk(settings)
+    desk = office_desk(settings, open_desk(settings))
     talk = open_talk(settings, desk, open_engine(settings, desk))
     citizen = OfflineDossiers(_finder(settings), desk)
     memory = Memory()

@@ -146,9 +146,10 @@ def _serve(_args: argparse.Namespace) -> int:
 
         from bot.api.app import create_app  # noqa: PLC0415
         from bot.channels.opening import open_channels  # noqa: PLC0415
+        from bot.edits.live import LiveEdits  # noqa: PLC0415
         from bot.service import Service  # noqa: PLC0415
 
-        engine = open_engine(settings, desk)
+        engine = open_engine(settings, LiveEdits(database, settings.office).desk(desk), files=desk)
         channels = open_channels(settings, database, utc_now)
         photos = {channel.name: channel.fetch_photo for channel in channels}
         service = Service(settings, database, open_talk(settings, desk, engine), photos=photos)

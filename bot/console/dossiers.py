@@ -31,12 +31,13 @@ def router(console: Console) -> APIRouter:
     routes = APIRouter(prefix="/staff/dossiers", include_in_schema=False)
     reads = console.needs("dossiers")
     settings, clock = console.settings, console.clock
-    catalog = console.service.talk.desk(clock()).catalog
     acts = console.posts("dossiers.move")
 
     async def listing(
         request: Request, who: Signed, q: str = "", done: str = "", error: str = "", code: int = 200
     ) -> Response:
+        catalog = console.service.talk.desk(clock()).catalog
+
         def read(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
             return _rows(session, q.strip()[:48], catalog, clock()), _guessing(session, clock())
 

@@ -32,6 +32,8 @@ SIGN_IN = "/staff/sign-in"
 CSRF_HEADER = "x-csrf-token"  # of a script's request; a form has the field "csrf"
 NAV = (
     ("/staff/dossiers", "Hồ sơ", "dossiers"),
+    ("/staff/procedures", "Thủ tục", "procedures"),
+    ("/staff/office", "Cơ quan", "procedures"),
     ("/staff/figures", "Số liệu", "figures"),
     ("/staff/team", "Tài khoản", "staff"),
     ("/staff/settings", "Cài đặt", "staff"),
@@ -133,6 +135,7 @@ class Console:
             if given is None:
                 given = str((await request.form()).get("csrf", ""))
             if not accounts.may_post(who.csrf, given):
+                await request.close()  # an upload that nobody takes
                 raise ForbiddenError(who, phrases("console")["forged"])
             return who
 
@@ -224,19 +227,22 @@ class Console:
                 if path != "/staff":
                     target = target.include_query_params(next=path)
                 return RedirectResponse(f"{target.path}?{target.query}".rstrip("?"), 303)
-            form = {
-                key: value
-                for key, value in (await request.form()).multi_items()
-                if isinstance(value, str) and key != "csrf"
-            }
+            # A file can't be kept for afterwards, so it isn't even read from somebody who has not signed in.
+            sent = () if _is_upload(request) else (await request.form()).multi_items()
+            form = {key: value for key, value in sent if isinstance(value, str) and key != "csrf"}
             kept = json.dumps({"to": request.url.path, "fields": form}, ensure_ascii=False)
-            return self.page(request, "sign_in.html", code=401, error=phrases("console")["expired_kept"], kept=kept)
+            said = phrases("console")["expired_kept" if form else "expired"]
+            return self.page(request, "sign_in.html", code=401, error=said, kept=kept if form else "")
 
         @app.exception_handler(ForbiddenError)
         async def forbidden(request: Request, error: ForbiddenError) -> Response:
             if _is_script(request):
                 return JSONResponse({"error": error.reason}, 403)
             return self.page(request, "forbidden.html", error.who, 403, reason=error.reason)
+
+
+def _is_upload(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/")
 
 
 def _is_script(request: Request) -> bool:

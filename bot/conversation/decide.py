@@ -140,25 +140,11 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
     replies = []
     for position, code in enumerate(codes[:3]):
         told = context.desk.catalog.procedures[code]
-        ready = context.ready(code) if Aspect.PROCESSING_TIME in aspects else None
-        case = _case(understanding.text, told)
-        named = cases(told)[case - 1] if case else ""
-        if named:
-            told = of_case(told, named)
-        text, sections = compose(told, aspects, context.desk, brief=not whole, ready=ready)
-        if named:
-            text = _T["only_case"].format(case=named) + "\n\n" + text
-        last = position == len(codes[:3]) - 1
-        replies += wording.answer_replies(
-            told,
-            text,
-            sections,
-            aspects,
-            with_buttons=last,
-            more=context.channel != "sms",
-            case=case,
-            page=context.page(code),
-        )
+        replies += procedure_replies(
+            told, aspects, context.desk, channel=context.channel, page=context.page(code),
+            ready=context.ready(code) if Aspect.PROCESSING_TIME in aspects else None,
+            case=_case(understanding.text, told), whole=whole, last=position == len(codes[:3]) - 1,
+        )  # fmt: skip
     # Offered on "không phải": what the message may have meant else, then what is easily taken for the answer.
     near = [c.code for c in understanding.candidates if c.score >= OFFER_FROM]
     near += [sibling.code for code in codes for sibling in context.desk.catalog.procedures[code].siblings]
@@ -177,6 +163,42 @@ def _answer(understanding: Understanding, memory: Memory, context: Context, code
         offered=alternatives or tuple(choice for choice in memory.offered if choice.procedure not in codes),
     )
     return _turn(understanding, Outcome.ANSWER, tuple(replies), remembered, procedures=codes)
+
+
+def procedure_replies(
+    procedure: Procedure,
+    aspects: tuple[Aspect, ...],
+    desk: Desk,
+    *,
+    channel: str,
+    page: str | None = None,
+    ready: str | None = None,
+    case: int = 0,
+    whole: bool = False,
+    last: bool = True,
+) -> list[Reply]:
+    """What the chat answers to a question about a procedure; staff look at it before they save a change.
+
+    Args:
+        procedure: answered about.
+        aspects: what was asked.
+        desk: catalogue, office, province, day.
+        channel: where the question came from.
+        page: address of the procedure's page, None for none.
+        ready: when a result would be there if filed now, None where that is not told.
+        case: number of the case asked about, 0 for all.
+        whole: whether nothing is to be cut.
+        last: whether the next natural questions are offered below it.
+    """
+    named = cases(procedure)[case - 1] if case else ""
+    if named:
+        procedure = of_case(procedure, named)
+    text, sections = compose(procedure, aspects, desk, brief=not whole, ready=ready)
+    if named:
+        text = _T["only_case"].format(case=named) + "\n\n" + text
+    return wording.answer_replies(
+        procedure, text, sections, aspects, with_buttons=last, more=channel != "sms", case=case, page=page
+    )
 
 
 def _case(text: str, procedure: Procedure) -> int:

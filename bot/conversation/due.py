@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.catalog.answers import Desk, source_line
 from bot.catalog.calendar import Calendar
 from bot.catalog.deadlines import CUTOFF, due, received
-from bot.catalog.schema import Procedure
+from bot.catalog.schema import Aspect, Procedure
 from bot.clock import local
 from bot.conversation.moments import filing_moment
 from bot.conversation.wording import T, day_text
@@ -59,7 +59,7 @@ def due_text(desk: Desk, code: str, said: str, now: datetime) -> str | None:
             lines.append(T["due_stage"].format(lead=lead, due=day, estimated=estimated))
         lines.append(T["due_official"])
         text = "\n".join(lines)
-    return f"{text}\n\n{source_line(procedure)}"
+    return f"{text}\n\n{source_line(procedure, (Aspect.PROCESSING_TIME,))}"
 
 
 def ready_text(desk: Desk, code: str, now: datetime) -> str | None:

@@ -50,6 +50,11 @@ class Talk:
     keep_days: int
     page: Callable[[str], str | None] = lambda _code: None
 
+    def pinned(self, now: datetime) -> Talk:
+        """The same, with the desk of this moment: it stays whole though staff confirm a change during the turn."""
+        desk = self.desk(now)
+        return replace(self, desk=lambda _now: desk)
+
     def turn(self, text: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str = "terminal") -> Turn:
         """Understands one message in the light of the memory and decides what is said.
 

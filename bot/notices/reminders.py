@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from bot.catalog.calendar import Calendar
 from bot.clock import local
 from bot.dossiers.status import RESULT_READY
+from bot.edits import store
 from bot.notices import policy
 from bot.settings import Settings
 from bot.storage.tables import Dossier, StatusChange
@@ -25,7 +26,8 @@ def remind(session: Session, settings: Settings, now: datetime) -> int:
     office = policy.configured_office(settings.catalog, settings.office)
     if office is None or office.notify.reminder_after is None:
         return 0
-    calendar = Calendar.of(office.days_off, office.working_days)
+    told = store.office_on(session, office, settings.office, local(now).date())
+    calendar = Calendar.of(told.days_off, told.working_days)
     # So many working days never fit into fewer days of the calendar: what is newer needs no look.
     latest = now - timedelta(days=office.notify.reminder_after - 1)
     lying = session.exec(

@@ -446,6 +446,37 @@ class Survey(SQLModel, table=True):
     answered_at: datetime | None = _at(nullable=True, index=True)
 
 
+class FactEdit(SQLModel, table=True):
+    """A change that staff made to a fact of the files; the files themselves stay as the program brought them.
+
+    States: proposed → active | rejected | withdrawn. An active one is never changed back: undoing is a new edit.
+    """
+
+    __tablename__ = "fact_edit"
+    __table_args__ = (
+        UniqueConstraint("subject", "part", "revision", name="uq_fact_edit_revision"),
+        Index("ix_fact_edit_state", "state", "id"),
+    )
+
+    id: int | None = _id()
+    subject: str = Field(max_length=80)  # a procedure's code, "office:<slug>" or "province:<slug>"
+    part: str = Field(max_length=24)  # see bot.edits.parts
+    revision: int  # counts the edits of one part: two at once can't both be the next
+    before: dict[str, Any] = _json()  # {"value": {field: …}}: what was told when it was proposed
+    after: dict[str, Any] = _json()  # {"value": {field: …}}, or {"base": true}: as the files have it
+    base_digest: str = Field(max_length=64)  # of what the files had
+    valid_from: date | None = None  # None: from the day on which it becomes active
+    valid_to: date | None = None
+    starts: date | None = None  # set when it becomes active
+    source: str = Field(max_length=300)
+    state: str = Field(default="proposed", max_length=12)
+    by: str = Field(max_length=64)
+    at: datetime = _at()
+    decided_by: str | None = Field(default=None, max_length=64)
+    decided_at: datetime | None = _at(nullable=True)
+    reason: str | None = Field(default=None, max_length=300)  # why it was rejected
+
+
 class Heartbeat(SQLModel, table=True):
     """When a task that only one of all processes does was last done, and by which ("backup")."""
 

@@ -16,9 +16,10 @@ from docx import Document
 from docx.table import Table
 from lxml.etree import XMLSyntaxError
 
+from bot.catalog.imports.packed import check_packed
 from bot.catalog.imports.records import BadRecordError, Method, Paper, Record, checked_code
+from bot.errors import BadInputError
 
-MAX_UNPACKED = 50 * 1024 * 1024
 _NOTHING = {"không có thông tin", "không có", "không quy định", ""}
 _LABELS = (
     "Mã thủ tục", "Số quyết định", "Tên thủ tục", "Cấp thực hiện", "Loại thủ tục", "Lĩnh vực", "Trình tự thực hiện",
@@ -38,11 +39,11 @@ def read_docx(path: Path) -> Record:
     """
     where = path.name
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(info.file_size for info in packed.infolist()) > MAX_UNPACKED:
-                raise BadRecordError(f"{where}: tệp giải nén quá lớn")
+        check_packed(path)
         document = Document(str(path))
         texts, tables = _parts(document)
+    except BadInputError as error:
+        raise BadRecordError(str(error)) from error
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, XMLSyntaxError) as error:
         raise BadRecordError(f"{where}: không phải tệp .docx đọc được ({type(error).__name__})") from error
     code = checked_code(texts.get("Mã thủ tục"), where)

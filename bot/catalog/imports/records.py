@@ -12,10 +12,12 @@ from typing import Any
 
 from openpyxl import load_workbook
 
+from bot.catalog.imports.packed import check_packed
 from bot.catalog.schema import PROCEDURE_CODE
 from bot.errors import BadInputError
 
 MAX_FILE = 200 * 1024 * 1024
+MAX_ROWS, MAX_COLUMNS = 50_000, 40  # of a list export
 _LIST_COLUMNS = ("Mã số", "Tên")
 
 
@@ -170,6 +172,8 @@ def read_json(path: Path) -> Iterator[Record | BadRecordError]:
             yield error
         except (ValueError, RecursionError) as error:
             yield BadRecordError(f"{where}: không phải JSON ({type(error).__name__})")
+        except (TypeError, AttributeError) as error:
+            yield BadRecordError(f"{where}: bản ghi không đúng dạng ({type(error).__name__})")
 
 
 def read_list(path: Path) -> Iterator[Record | BadRecordError]:
@@ -178,22 +182,33 @@ def read_list(path: Path) -> Iterator[Record | BadRecordError]:
     Raises:
         BadInputError: no workbook, or no row with the headings "Mã số" and "Tên".
     """
+    check_packed(path)
     try:
         book = load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl lets the zip and XML errors of a broken file through
         raise BadInputError(f"{path}: không phải tệp .xlsx đọc được ({type(error).__name__})") from error
     columns: dict[str, int] = {}
     with closing(book):
-        for number, row in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
+        for number, row in enumerate(_rows(book, path.name), 1):
             cells = [_text(cell) for cell in row]
             if not columns:
                 if set(_LIST_COLUMNS) <= set(cells):
                     columns = {name: cells.index(name) for name in cells if name}
+            elif number == MAX_ROWS:
+                yield BadRecordError(f"{path.name}: chỉ đọc {MAX_ROWS} dòng đầu")
             elif any(cells):
                 named = {name: cells[at] for name, at in columns.items() if at < len(cells)}
                 yield _listed(named, f"{path.name}:{number}")
     if not columns:
         raise BadInputError(f"{path}: không thấy dòng tiêu đề có cột 'Mã số' và 'Tên'")
+
+
+def _rows(book: Any, name: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of the first sheet; a cell said to lie far away must not make millions of empty ones."""
+    try:
+        yield from book.worksheets[0].iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS, values_only=True)
+    except Exception as error:  # as above: a sheet is read only now
+        raise BadInputError(f"{name}: bảng tính hỏng ({type(error).__name__})") from error
 
 
 def _listed(named: Mapping[str, str], where: str) -> Record | BadRecordError:
