@@ -1,0 +1,72 @@
+"""What a barcode scanner types at the desk, and the pile of results it reads: which dossiers are ready now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.dossiers.status import RESULT_READY, RETURNED, may_become_ready
+from bot.receipts.contents import dossier_codes
+from bot.storage.tables import Dossier
+from nlu.codes import find_codes
+
+MOST = 200  # codes of one pile
+LONGEST_LINE = 400  # characters; a QR code with a web address is far shorter
+READY, ALREADY, RETURNED_ALREADY, NOT_YET, UNKNOWN, UNREADABLE = (
+    "ready", "already", "returned", "not_yet", "unknown", "unreadable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a pile.
+
+    Attributes:
+        code: canonical; where nothing was read, the beginning of what was typed.
+        state: READY (may become "có kết quả" now), ALREADY (is so), RETURNED_ALREADY, NOT_YET (its status doesn't
+            lead there), UNKNOWN (not on file), UNREADABLE (no dossier code).
+        status: of the dossier, None where there is none.
+    """
+
+    code: str
+    state: str
+    status: int | None = None
+
+
+def read_scan(text: str) -> tuple[str, ...]:
+    """The dossier codes of one scan, canonical, each once.
+
+    A scanner types what the symbol says: the code, in lower case where caps lock is on, or for a QR code a web address
+    around it. A hand may have typed it too, so slips of form are mended as everywhere.
+    """
+    text = text.strip()[:LONGEST_LINE]
+    machine = dossier_codes(text, address=True)
+    return machine or tuple(dict.fromkeys(hit.code for hit in find_codes(text)))
+
+
+def pile(text: str) -> tuple[str, ...]:
+    """The scans of a pile, a line each: canonical codes (what can't be read stays as it is), each once, in order."""
+    found: dict[str, None] = {}
+    for line in text.splitlines():
+        if line.strip():
+            found |= dict.fromkeys(read_scan(line) or (line.strip()[:48],))
+    return tuple(found)[:MOST]
+
+
+def state_of(code: str, dossier: Dossier | None) -> Line:
+    """What a scan of this code would do."""
+    if dossier is None:
+        return Line(code, UNKNOWN if read_scan(code) else UNREADABLE)
+    if dossier.status == RESULT_READY:
+        return Line(code, ALREADY, dossier.status)
+    if dossier.status == RETURNED:
+        return Line(code, RETURNED_ALREADY, dossier.status)
+    return Line(code, READY if may_become_ready(dossier.status) else NOT_YET, dossier.status)
+
+
+def summary(lines: Iterable[Line]) -> dict[str, int]:
+    """How many lines are in each state."""
+    told: dict[str, int] = {}
+    for line in lines:
+        told[line.state] = told.get(line.state, 0) + 1
+    return told
