@@ -37,14 +37,22 @@ class Undo:
     notices: int
 
 
-def undoable(session: Session, dossier: Dossier, settings: Settings, now: datetime) -> Undo | None:
-    """The last move of a dossier, where staff made it and no notice of it has gone out yet; else None."""
+def undoable(
+    session: Session, dossier: Dossier, settings: Settings, now: datetime, *, lock: bool = False
+) -> Undo | None:
+    """The last move of a dossier, where staff made it and no notice of it has gone out yet; else None.
+
+    ``lock``: no sender may take a notice of it before the transaction ends.
+    """
     change = session.exec(
-        select(StatusChange).where(StatusChange.dossier_code == dossier.code).order_by(col(StatusChange.id).desc())
+        select(StatusChange)
+        .where(StatusChange.dossier_code == dossier.code)
+        .order_by(col(StatusChange.id).desc())
+        .limit(1)
     ).first()
     if change is None or change.id is None or change.source != "staff" or change.before in {None, change.after}:
         return None
-    notices = _notices(session, change)
+    notices = _notices(session, change, lock=lock)
     if dossier.status != change.after or any(row.state in _OUT for row in notices):
         return None
     waiting = [row.not_before for row in notices if row.state == "waiting"]
@@ -74,7 +82,7 @@ def undo(session: Session, code: str, change: int, *, by: str, settings: Setting
     dossier = session.get(Dossier, code, with_for_update=True)
     if dossier is None:
         raise BadInputError(f"không có hồ sơ mã {code}")
-    found = undoable(session, dossier, settings, now)
+    found = undoable(session, dossier, settings, now, lock=True)
     if found is None or found.change != change:
         raise BadInputError(
             f"hồ sơ {code} đang ở {dossier.status} ({STATUSES[dossier.status].name}); không hoàn tác được nữa: "
@@ -86,6 +94,7 @@ def undo(session: Session, code: str, change: int, *, by: str, settings: Setting
         select(StatusChange)
         .where(StatusChange.dossier_code == code, col(StatusChange.id) < change, StatusChange.after == found.before)
         .order_by(col(StatusChange.id).desc())
+        .limit(1)
     ).first()
     session.add(
         StatusChange(dossier_code=code, before=found.after, after=found.before, source=SOURCE, by=by, at=now)
@@ -97,16 +106,11 @@ def undo(session: Session, code: str, change: int, *, by: str, settings: Setting
     return found
 
 
-def _notices(session: Session, change: StatusChange) -> list[Outbox]:
-    """The notices of one entry into a status, locked, so that no sender takes one while it is decided."""
-    return list(
-        session.exec(
-            select(Outbox)
-            .where(
-                Outbox.dossier_code == change.dossier_code,
-                Outbox.kind == policy.KIND,
-                Outbox.occurrence == policy.occurrence_of(change),
-            )
-            .with_for_update()
-        )
+def _notices(session: Session, change: StatusChange, *, lock: bool) -> list[Outbox]:
+    """The notices of one entry into a status."""
+    query = select(Outbox).where(
+        Outbox.dossier_code == change.dossier_code,
+        Outbox.kind == policy.KIND,
+        Outbox.occurrence == policy.occurrence_of(change),
     )
+    return list(session.exec(query.with_for_update() if lock else query))

@@ -23,6 +23,10 @@ def upgrade() -> None:
     op.create_index("ix_outbox_log", "outbox", ["kind", "created_at", "id"])
     op.create_index("ix_outbox_state_log", "outbox", ["kind", "state", "created_at", "id", "channel"])
     op.add_column("outbox", sa.Column("spent_on", sa.Date(), nullable=True))
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    day = "date(sent_at, '+7 hours')" if sqlite else "(sent_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
+    # What has segments was counted when it was sent: a report that comes after this must not count it again.
+    op.execute(f"UPDATE outbox SET spent_on = {day} WHERE segments IS NOT NULL AND NOT demo")  # noqa: S608  our own
     op.create_table(
         "notice_template",
         sa.Column("name", sa.String(40), primary_key=True),
