@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from sqlmodel import Session
+
+from bot.dossiers import registry
 from bot.dossiers.status import RESULT_READY, RETURNED, may_become_ready
 from bot.receipts.contents import dossier_codes
+from bot.settings import Settings
 from bot.storage.tables import Dossier
 from nlu.codes import find_codes
 
 MOST = 200  # codes of one pile
 LONGEST_LINE = 400  # characters; a QR code with a web address is far shorter
-READY, ALREADY, RETURNED_ALREADY, NOT_YET, UNKNOWN, UNREADABLE = (
-    "ready", "already", "returned", "not_yet", "unknown", "unreadable",
+READY, DONE, ALREADY, RETURNED_ALREADY, NOT_YET, UNKNOWN, UNREADABLE = (
+    "ready", "done", "already", "returned", "not_yet", "unknown", "unreadable",
 )  # fmt: skip
 
 
@@ -23,7 +28,7 @@ class Line:
 
     Attributes:
         code: canonical; where nothing was read, the beginning of what was typed.
-        state: READY (may become "có kết quả" now), ALREADY (is so), RETURNED_ALREADY, NOT_YET (its status doesn't
+        state: READY (may become "có kết quả" now), DONE (has just become so), ALREADY (is so), RETURNED_ALREADY, NOT_YET (its status doesn't
             lead there), UNKNOWN (not on file), UNREADABLE (no dossier code).
         status: of the dossier, None where there is none.
     """
@@ -62,6 +67,23 @@ def state_of(code: str, dossier: Dossier | None) -> Line:
     if dossier.status == RETURNED:
         return Line(code, RETURNED_ALREADY, dossier.status)
     return Line(code, READY if may_become_ready(dossier.status) else NOT_YET, dossier.status)
+
+
+def set_ready(session: Session, code: str, *, by: str, settings: Settings, now: datetime) -> Line:
+    """Sets "có kết quả" where a scan of this code may, and puts its notice out; else tells why not.
+
+    Args:
+        session: the transaction, of this one dossier.
+        code: canonical.
+        by: who.
+        settings: for the notice.
+        now: the moment (aware).
+    """
+    line = state_of(code, session.get(Dossier, code, with_for_update=True))
+    if line.state != READY:
+        return line
+    registry.set_status(session, code, RESULT_READY, by=by, settings=settings, now=now)
+    return Line(code, DONE, RESULT_READY)
 
 
 def summary(lines: Iterable[Line]) -> dict[str, int]:

@@ -96,9 +96,7 @@ def undo(session: Session, code: str, change: int, *, by: str, settings: Setting
         .order_by(col(StatusChange.id).desc())
         .limit(1)
     ).first()
-    session.add(
-        StatusChange(dossier_code=code, before=found.after, after=found.before, source=SOURCE, by=by, at=now)
-    )
+    session.add(StatusChange(dossier_code=code, before=found.after, after=found.before, source=SOURCE, by=by, at=now))
     session.flush()
     policy.on_status_left(session, dossier, now)
     if earlier is not None:

@@ -14,9 +14,7 @@ _OPEN = sa.text("status IN (1, 2, 4, 5, 6)")
 
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_dossier_open_due", "dossier", ["due_at", "code"], sqlite_where=_OPEN, postgresql_where=_OPEN
-    )
+    op.create_index("ix_dossier_open_due", "dossier", ["due_at", "code"], sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.create_index("ix_dossier_updated", "dossier", ["updated_at", "code"])
     op.create_index("ix_dossier_status", "dossier", ["status", "updated_at", "code"])
     op.create_index("ix_dossier_procedure", "dossier", ["procedure", "updated_at", "code"])
