@@ -25,7 +25,7 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, office_settings, simulator, team
+from bot.console import audit, entrance, notices, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
 from bot.service import Service
@@ -73,7 +73,7 @@ def create_app(
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
     console = Console(settings, database, service, templates, clock)
     console.install(app)
-    for pages in (entrance, dossier_pages, team, office_settings, audit, simulator):
+    for pages in (entrance, dossier_pages, notices, team, office_settings, audit, simulator):
         app.include_router(pages.router(console))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))

@@ -32,6 +32,7 @@ SIGN_IN = "/staff/sign-in"
 CSRF_HEADER = "x-csrf-token"  # of a script's request; a form has the field "csrf"
 NAV = (
     ("/staff/dossiers", "Hồ sơ", "dossiers"),
+    ("/staff/notices", "Tin báo", "notices"),
     ("/staff/team", "Tài khoản", "staff"),
     ("/staff/settings", "Cài đặt", "staff"),
     ("/staff/audit", "Nhật ký", "audit"),

@@ -28,14 +28,16 @@ class Line:
 
     Attributes:
         code: canonical; where nothing was read, the beginning of what was typed.
-        state: READY (may become "có kết quả" now), DONE (has just become so), ALREADY (is so), RETURNED_ALREADY, NOT_YET (its status doesn't
-            lead there), UNKNOWN (not on file), UNREADABLE (no dossier code).
+        state: READY (may become "có kết quả" now), DONE (has just become so), ALREADY (is so), RETURNED_ALREADY,
+            NOT_YET (its status doesn't lead there), UNKNOWN (not on file), UNREADABLE (no dossier code).
         status: of the dossier, None where there is none.
+        before: the status it was in, where it is DONE.
     """
 
     code: str
     state: str
     status: int | None = None
+    before: int | None = None
 
 
 def read_scan(text: str) -> tuple[str, ...]:
@@ -51,11 +53,20 @@ def read_scan(text: str) -> tuple[str, ...]:
 
 def pile(text: str) -> tuple[str, ...]:
     """The scans of a pile, a line each: canonical codes (what can't be read stays as it is), each once, in order."""
+    return tuple(_lines(text))[:MOST]
+
+
+def is_over(text: str) -> bool:
+    """Whether a pile holds more than ``MOST``."""
+    return len(_lines(text)) > MOST
+
+
+def _lines(text: str) -> dict[str, None]:
     found: dict[str, None] = {}
     for line in text.splitlines():
         if line.strip():
             found |= dict.fromkeys(read_scan(line) or (line.strip()[:48],))
-    return tuple(found)[:MOST]
+    return found
 
 
 def state_of(code: str, dossier: Dossier | None) -> Line:
@@ -83,7 +94,7 @@ def set_ready(session: Session, code: str, *, by: str, settings: Settings, now: 
     if line.state != READY:
         return line
     registry.set_status(session, code, RESULT_READY, by=by, settings=settings, now=now)
-    return Line(code, DONE, RESULT_READY)
+    return Line(code, DONE, RESULT_READY, line.status)
 
 
 def summary(lines: Iterable[Line]) -> dict[str, int]:

@@ -121,7 +121,7 @@ class Budget:
 
     @property
     def alert(self) -> str:
-        """ "over" (notices wait for tomorrow), "near" (four fifths are spent), or ""."""
+        """What staff are told: "over" (notices wait for tomorrow), "near" (four fifths are spent), or ""."""
         return "over" if self.share >= 1 else "near" if self.share >= NEAR else ""
 
 

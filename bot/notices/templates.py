@@ -78,7 +78,7 @@ def faults_of(name: str, template: Mapping[str, object]) -> Iterator[str]:
         if not isinstance(text, str) or not text.strip():
             yield texts["fault_missing"].format(name=name, channel=channel)
             continue
-        used = set(_FIELD.findall(text))
+        used = used_fields(text)
         for field in sorted(used - set(declared)):
             yield texts["fault_field"].format(name=name, channel=channel, field=field, known=", ".join(declared))
         for field in sorted(set(declared) - used):
@@ -90,6 +90,11 @@ def faults_of(name: str, template: Mapping[str, object]) -> Iterator[str]:
             most = int(str(template.get("segments", 1)))
             if size.encoding != "gsm7" or size.count > most:
                 yield texts["fault_long"].format(name=name, units=size.units, count=size.count, most=most)
+
+
+def used_fields(text: str) -> frozenset[str]:
+    """The names between braces, as they were typed."""
+    return frozenset(_FIELD.findall(text))
 
 
 def longest(sms: str) -> Segments:

@@ -331,6 +331,7 @@ class Audit(SQLModel, table=True):
     """Who did what, with the values before and after; the database itself refuses to change or delete a row."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject", "id"),)
 
     id: int | None = _id()
     staff: str = Field(max_length=64)
@@ -347,7 +348,10 @@ class Preference(SQLModel, table=True):
     """
 
     __tablename__ = "preference"
-    __table_args__ = (Index("ix_preference_who", "channel", "recipient", "dossier_code"),)
+    __table_args__ = (
+        Index("ix_preference_who", "channel", "recipient", "dossier_code"),
+        Index("ix_preference_dossier", "dossier_code"),
+    )
 
     id: int | None = _id()
     channel: str = Field(max_length=20)

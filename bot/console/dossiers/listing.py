@@ -1,130 +1,175 @@
-"""The page of dossiers: list them, move one to its next status, undo a slip within the notice's delay."""
+"""The list of dossiers: filters with their counts, pages by key, the scan field, who seems to guess codes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session, col, select
 
 from bot.catalog.catalog import Catalog
 from bot.clock import local
-from bot.console import accounts
 from bot.console.pages import Console, Signed
-from bot.dossiers import access, registry, status
-from bot.dossiers.records import moment
-from bot.errors import BadInputError
+from bot.dossiers import access, listing, scanning, status
 from bot.logs import mask
 from bot.storage.tables import Dossier, Outbox
 from bot.texts import phrases
 from nlu.codes import find_codes
 
-PAGE = 50
 _STATE_NAMES: Mapping[str, str] = phrases("console")["outbox_states"]
 
 
-def router(console: Console) -> APIRouter:
-    """The page of dossiers and its forms."""
-    routes = APIRouter(prefix="/staff/dossiers", include_in_schema=False)
+class ShowList(Protocol):
+    """Answers with the list; for forms on it that were refused."""
+
+    def __call__(self, request: Request, who: Signed, error: str = "", code: int = 200) -> Awaitable[Response]:
+        """The page."""
+        ...
+
+
+def add(routes: APIRouter, console: Console) -> ShowList:
+    """The list, and where a scan leads; returns what answers with the list."""
     reads = console.needs("dossiers")
-    settings, clock = console.settings, console.clock
-    catalog = console.service.talk.desk(clock()).catalog
-    acts = console.posts("dossiers.move")
+    settings, clock, said = console.settings, console.clock, phrases("desk")
 
-    async def listing(
-        request: Request, who: Signed, q: str = "", done: str = "", error: str = "", code: int = 200
+    async def page(
+        request: Request, who: Signed, asked: Mapping[str, str], done: str = "", error: str = "", code: int = 200
     ) -> Response:
-        def read(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
-            return _rows(session, q.strip()[:48], catalog, clock()), _guessing(session, clock())
+        catalog, now = console.service.talk.desk(clock()).catalog, clock()
 
-        rows, guessing = await console.read(read)
+        def read(session: Session) -> dict[str, Any]:
+            return _shown(session, asked, catalog, now) | {"guessing": _guessing(session, now)}
+
         return console.page(
-            request, "dossiers.html", who, code, rows=rows, q=q[:48], statuses=status.STATUSES, done=done, error=error,
-            guessing=guessing,
+            request, "dossiers.html", who, code, **(await console.read(read)), statuses=status.STATUSES, done=done,
+            error=error,
         )  # fmt: skip
 
-    @routes.get("", response_class=HTMLResponse)
-    async def dossiers(request: Request, who: Signed = reads, q: str = "", done: str = "") -> Response:
+    @routes.get("", response_class=HTMLResponse, name="dossiers")
+    async def dossiers(
+        request: Request,
+        who: Signed = reads,
+        view: str = "",
+        status: str = "",
+        field: str = "",
+        procedure: str = "",
+        q: str = "",
+        after: str = "",
+        done: str = "",
+        scan: str = "",
+    ) -> Response:
+        asked = {
+            "view": view, "status": status, "field": field[:60], "procedure": procedure[:12], "q": q.strip()[:48],
+            "after": after[:100],
+        }  # fmt: skip
         # A link may carry anything: only a well-formed dossier code is shown.
         moved = [hit.code for hit in find_codes(done[:48])]
-        said = phrases("console")["moved"].format(
+        note = phrases("console")["moved"].format(
             code=moved[0] if moved else "", minutes=f"{settings.notice_delay_minutes:g}"
         )
-        return await listing(request, who, q, said if moved else "")
+        error = said["scan_none"].format(text=mask(q.strip()[:48])) if scan == "none" else ""
+        return await page(request, who, asked, note if moved else "", error)
 
-    @routes.post("/{code}/status")
-    async def move(
-        request: Request, code: str, who: Signed = acts, to: int = Form(...), note: str = Form("")
-    ) -> Response:
-        def change(session: Session) -> bool:
-            now = clock()
-            made = registry.set_status(
-                session, code, to, by=who.name, note=note.strip()[:500] or None, settings=settings, now=now,
-                staff=True,
-            )  # fmt: skip
-            if made.kind == "unchanged":
-                return False
-            accounts.audit(session, who.name, "set_status", code, now, to=to)
-            return True
+    @routes.get("/find", dependencies=[reads])
+    async def find(code: str = "") -> Response:
+        return RedirectResponse(scanned_path(code), 303)
 
-        return await settled(request, who, code, change)
+    async def show(request: Request, who: Signed, error: str = "", code: int = 200) -> Response:
+        return await page(request, who, {}, error=error, code=code)
 
-    @routes.post("/{code}/due")
-    async def postpone(request: Request, code: str, who: Signed = acts, due: str = Form(...)) -> Response:
-        def change(session: Session) -> bool:
-            now = clock()
-            wanted = moment("due_at", due)
-            if wanted is None:
-                raise BadInputError(phrases("console")["due_missing"])
-            made = registry.postpone(session, code, wanted, by=who.name, settings=settings, now=now)
-            if made.kind == "unchanged":
-                return False
-            accounts.audit(session, who.name, "postpone", code, now, due=f"{local(wanted):%Y-%m-%d %H:%M}")
-            return True
-
-        return await settled(request, who, code, change)
-
-    async def settled(request: Request, who: Signed, code: str, change: Callable[[Session], bool]) -> Response:
-        try:
-            moved = await console.write(change)
-        except BadInputError as refused:
-            return await listing(request, who, error=str(refused), code=409)
-        if not moved:
-            return await listing(request, who, error=phrases("console")["unchanged"].format(code=code[:48]), code=409)
-        target = request.url_for("dossiers").include_query_params(done=code)
-        return RedirectResponse(f"{target.path}?{target.query}", 303)
-
-    return routes
+    return show
 
 
-def _rows(session: Session, wanted: str, catalog: Catalog, now: datetime) -> list[dict[str, Any]]:
-    query = select(Dossier).order_by(col(Dossier.updated_at).desc(), col(Dossier.code)).limit(PAGE)
-    if wanted:
-        query = query.where(col(Dossier.code).contains(wanted.upper(), autoescape=True))
-    found = session.exec(query).all()
+def scanned_path(text: str) -> str:
+    """Where a scan leads: to its dossier, else to a search for what was typed."""
+    codes = scanning.read_scan(text)
+    if len(codes) == 1:
+        return f"/staff/dossiers/{codes[0]}"
+    query = {"q": text.strip()[:48]} | ({} if codes or not text.strip() else {"scan": "none"})
+    return f"/staff/dossiers?{urlencode(query)}"
+
+
+def _shown(session: Session, asked: Mapping[str, str], catalog: Catalog, now: datetime) -> dict[str, Any]:
+    said = phrases("desk")
+    wanted = _wanted(asked, catalog)
+    found = listing.page(session, wanted, now, asked.get("after", ""))
+    counts = listing.counts(session, wanted.procedures, now)
+    by_status = listing.by_status(session, wanted.procedures)
+    fields, procedures = _kinds(listing.by_procedure(session), catalog, asked.get("field", ""))
+    return {
+        "rows": _rows(session, found.dossiers, catalog, now),
+        "following": found.following,
+        "wanted": wanted,
+        "field": asked.get("field", ""),
+        "procedure": asked.get("procedure", ""),
+        "views": [(view, said["views"][view], counts[view]) for view in listing.VIEWS],
+        "by_status": by_status,
+        "fields": fields,
+        "procedures": procedures,
+        "later": bool(asked.get("after")),
+    }
+
+
+def _wanted(asked: Mapping[str, str], catalog: Catalog) -> listing.Wanted:
+    view, number, procedures = asked.get("view", ""), asked.get("status", ""), None
+    if asked.get("procedure"):
+        procedures = frozenset({asked["procedure"]})
+    elif asked.get("field"):
+        by_code = {code: procedure.field for code, procedure in catalog.procedures.items()}
+        procedures = listing.of_field(by_code, asked["field"])
+    return listing.Wanted(
+        view if view in listing.VIEWS else listing.ALL,
+        int(number) if number in {str(one) for one in status.STATUSES} else None,
+        procedures,
+        asked.get("q", ""),
+    )
+
+
+def _kinds(
+    by_procedure: Mapping[str, int], catalog: Catalog, field: str
+) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, int]]]:
+    """The fields, and the procedures of the chosen one, that have dossiers: (key, name, how many)."""
+    fields: dict[str, int] = {}
+    procedures = []
+    for code, many in by_procedure.items():
+        procedure = catalog.get(code)
+        if procedure is not None:
+            fields[procedure.field] = fields.get(procedure.field, 0) + many
+        if code and (not field or (procedure is not None and procedure.field == field)):
+            procedures.append((code, procedure.short_name if procedure else code, many))
+    names = {key: info.name for key, info in catalog.fields.items()}
+    found = sorted(((key, names.get(key, key), many) for key, many in fields.items()), key=lambda one: one[1])
+    return found, sorted(procedures, key=lambda one: one[1])
+
+
+def _rows(session: Session, found: Sequence[Dossier], catalog: Catalog, now: datetime) -> list[dict[str, Any]]:
     notices = _latest_notices(session, [dossier.code for dossier in found])
-    rows = []
-    for dossier in found:
-        procedure = catalog.get(dossier.procedure) if dossier.procedure else None
-        rows.append(
-            {
-                "code": dossier.code,
-                "procedure": procedure.short_name if procedure else dossier.procedure or "–",
-                "status": dossier.status,
-                "status_name": status.STATUSES[dossier.status].name,
-                "due": f"{local(dossier.due_at):%d/%m/%Y}" if dossier.due_at else "–",
-                "phone": mask(dossier.phone) if dossier.phone else "–",
-                "consent": dossier.consent_sms,
-                "demo": dossier.demo,
-                "late": bool(dossier.due_at and dossier.due_at < now and dossier.status not in status.FINISHED),
-                "next": status.staff_moves(dossier.status),
-                "notice": notices.get(dossier.code),
-            }
-        )
-    return rows
+    return [
+        {
+            "code": dossier.code,
+            "procedure": procedure_name(catalog, dossier.procedure),
+            "status": dossier.status,
+            "status_name": status.STATUSES[dossier.status].name,
+            "due": f"{local(dossier.due_at):%d/%m/%Y}" if dossier.due_at else "–",
+            "phone": mask(dossier.phone) if dossier.phone else "–",
+            "consent": dossier.consent_sms,
+            "demo": dossier.demo,
+            "late": listing.is_late(dossier, now),
+            "next": status.staff_moves(dossier.status),
+            "notice": notices.get(dossier.code),
+        }
+        for dossier in found
+    ]
+
+
+def procedure_name(catalog: Catalog, code: str | None) -> str:
+    """The short name of a procedure; its code where the catalogue doesn't have it."""
+    procedure = catalog.get(code) if code else None
+    return procedure.short_name if procedure else code or "–"
 
 
 def _guessing(session: Session, now: datetime) -> list[str]:

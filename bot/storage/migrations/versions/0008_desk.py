@@ -20,6 +20,8 @@ def upgrade() -> None:
     op.create_index("ix_dossier_procedure", "dossier", ["procedure", "updated_at", "code"])
     op.create_index("ix_outbox_log", "outbox", ["kind", "created_at", "id"])
     op.create_index("ix_outbox_state_log", "outbox", ["kind", "state", "created_at", "id", "channel"])
+    op.create_index("ix_preference_dossier", "preference", ["dossier_code"])
+    op.create_index("ix_audit_subject", "audit", ["subject", "id"])
     op.add_column("outbox", sa.Column("spent_on", sa.Date(), nullable=True))
     sqlite = op.get_bind().dialect.name == "sqlite"
     day = "date(sent_at, '+7 hours')" if sqlite else "(sent_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
@@ -40,6 +42,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("notice_template")
     op.drop_column("outbox", "spent_on")
+    op.drop_index("ix_audit_subject", "audit")
+    op.drop_index("ix_preference_dossier", "preference")
     for index in ("ix_outbox_state_log", "ix_outbox_log"):
         op.drop_index(index, "outbox")
     for index in ("ix_dossier_procedure", "ix_dossier_status", "ix_dossier_updated", "ix_dossier_open_due"):
