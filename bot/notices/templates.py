@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from bot.notices.gsm7 import BASIC, Segments, segments, to_unaccented
 from bot.texts import phrases
@@ -63,33 +64,45 @@ def one_time_code(code: str, minutes: int, office: str) -> str:
     return _short(str(phrases("channels")["one_time_code"]), fields, SEGMENT)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a template: its kind and what fills in the words for it (``name``, ``channel`` …)."""
+
+    kind: str
+    values: Mapping[str, object]
+
+    def told(self, said: Mapping[str, str]) -> str:
+        """In the words of ``said``, which has "fault_<kind>" for each."""
+        return said[f"fault_{self.kind}"].format(**self.values)
+
+
 def faults() -> Iterator[str]:
     """What is wrong with the templates of the file, a line each (``faults_of``)."""
     for name, template in templates().items():
-        yield from faults_of(name, template)
+        for fault in faults_of(name, template):
+            yield fault.told(phrases("notices"))
 
 
-def faults_of(name: str, template: Mapping[str, object]) -> Iterator[str]:
-    """What is wrong with a template: unknown or unused fields, texts missing, or too long for its number of SMS."""
-    texts = phrases("notices")
+def faults_of(name: str, template: Mapping[str, object]) -> Iterator[Fault]:
+    """What is wrong with a template: "missing", "field", "unused", "braces", "long" (see the texts "fault_…")."""
     declared = [str(field) for field in template.get("fields") or ()]  # type: ignore[attr-defined]
     for channel in ("sms", "chat"):
-        text = template.get(channel)
+        text, where = template.get(channel), {"name": name, "channel": channel}
         if not isinstance(text, str) or not text.strip():
-            yield texts["fault_missing"].format(name=name, channel=channel)
+            yield Fault("missing", where)
             continue
         used = used_fields(text)
         for field in sorted(used - set(declared)):
-            yield texts["fault_field"].format(name=name, channel=channel, field=field, known=", ".join(declared))
+            yield Fault("field", where | {"field": field, "known": ", ".join(declared)})
         for field in sorted(set(declared) - used):
-            yield texts["fault_unused"].format(name=name, channel=channel, field=field)
+            yield Fault("unused", where | {"field": field})
         if set(_FIELD.sub("", text)) & set("{}"):
-            yield texts["fault_braces"].format(name=name, channel=channel)
+            yield Fault("braces", where)
         elif channel == "sms" and used <= set(LONGEST):
             size = longest(text)
             most = int(str(template.get("segments", 1)))
             if size.encoding != "gsm7" or size.count > most:
-                yield texts["fault_long"].format(name=name, units=size.units, count=size.count, most=most)
+                yield Fault("long", where | {"units": size.units, "count": size.count, "most": most})
 
 
 def used_fields(text: str) -> frozenset[str]:

@@ -139,15 +139,18 @@ def typed_words(like: Words, sms: str, chat: str, segments: int) -> Words:
 
 
 def faults(typed: Words) -> list[str]:
-    """What is wrong with words, a line each; empty where they can be stored."""
-    said = phrases("notices")
+    """What is wrong with words, a line each as staff read it; empty where they can be stored."""
     found = list(templates.faults_of(typed.name, typed.template))
     if not 1 <= typed.segments <= MOST_SEGMENTS:
-        found.append(said["fault_segments"].format(name=typed.name, most=MOST_SEGMENTS))
+        found.append(templates.Fault("segments", {"most": MOST_SEGMENTS}))
     for channel, text, most in (("sms", typed.sms, LONGEST_SMS), ("chat", typed.chat, LONGEST_CHAT)):
         if len(text) > most:
-            found.append(said["fault_characters"].format(name=typed.name, channel=channel, count=len(text), most=most))
-    return found
+            found.append(templates.Fault("characters", {"channel": channel, "count": len(text), "most": most}))
+    said = phrases("desk")
+    return [
+        templates.Fault(one.kind, {**one.values, "where": said["texts"].get(one.values.get("channel"))}).told(said)
+        for one in found
+    ]
 
 
 def _over(name: str, row: NoticeTemplate | None) -> Words:
@@ -177,7 +180,7 @@ def _opened(session: Session, name: str, version: int) -> tuple[Words, NoticeTem
     session.connection().execute(insert(NoticeTemplate).values(**empty).on_conflict_do_nothing())
     row = session.get_one(NoticeTemplate, name, with_for_update=True, populate_existing=True)
     if row.version != version:
-        said = phrases("notices")["changed_meanwhile"]
+        said = phrases("desk")["changed_meanwhile"]
         raise ChangedMeanwhileError(said.format(by=row.by, at=f"{local(row.at):%H:%M %d/%m/%Y}"))
     return _over(name, row), row
 

@@ -200,7 +200,7 @@ def _note(done: str, about: str, found: dict[str, Any]) -> str:
     if done not in _NOTES:
         return ""
     return str(phrases("desk")[done]).format(
-        code=found["code"],
+        code=found["dossier_code"],
         status=found["status"],
         name=found["status_name"],
         id=about[:19] if about.isascii() and about.isdigit() else "?",
@@ -214,7 +214,7 @@ def _shown(session: Session, code: str, catalog: Catalog, settings: Settings, no
     said = phrases("desk")
     last = undoable(session, dossier, settings, now)
     return {
-        "code": dossier.code,
+        "dossier_code": dossier.code,
         "procedure": procedure_name(catalog, dossier.procedure),
         "status": dossier.status,
         "status_name": status.STATUSES[dossier.status].name,
