@@ -23,6 +23,7 @@ OPEN_STATES = ("waiting", "sending", "uncertain")
 KINDS = (KIND, "test")
 _SEPARATOR = "~"
 _CODE = re.compile(r"\s*\(mã -?\d+.*\)$", re.DOTALL)
+_EXCEPTION = re.compile(r"[A-Z]\w*(?:Error|Exception|Timeout|Disconnected)")
 _REPORT = re.compile(r"(?:undelivered|failed|canceled): (?:SendStatus )?(-?\d{1,9})")
 
 
@@ -162,7 +163,9 @@ def reason(error: str) -> str:
         meaning = TWILIO_CODES.get(int(report[1]))
         return meaning.told if meaning else str(said["undelivered"])
     plain = _CODE.sub("", error.strip()).strip()
-    return str(said.get(plain, plain)) or str(said["unknown"])
+    if _EXCEPTION.fullmatch(plain):
+        return str(said["broken"])
+    return plain or str(said["unknown"])
 
 
 def spent(session: Session, now: datetime, *, month: bool) -> dict[str, Sum]:
