@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     zalo_base_url: Url = Field("https://openapi.zalo.me", validation_alias="ZALO_BASE_URL")
     zalo_business_base_url: Url = Field("https://business.openapi.zalo.me", validation_alias="ZALO_BUSINESS_BASE_URL")
     zalo_templates: str = Field("", validation_alias="ZALO_TEMPLATES")
+    zalo_templates_per_second: float = Field(10, gt=0, le=60, validation_alias="MOTCUA_ZALO_TEMPLATES_PER_SECOND")
     zalo_photo_hosts: str = Field("", validation_alias="ZALO_PHOTO_HOSTS")
     zalo_site_verification: str | None = Field(
         None, pattern=r"^[\w-]{8,200}$", validation_alias="ZALO_SITE_VERIFICATION"

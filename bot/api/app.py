@@ -25,7 +25,7 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, figures, office_settings, simulator, team
+from bot.console import audit, entrance, figures, notices, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
 from bot.console.procedures import importing, office
@@ -85,7 +85,8 @@ def create_app(
     console = Console(settings, database, service, templates, clock)
     console.install(app)
     for pages in (
-        entrance, dossier_pages, importing, procedure_pages, office, team, office_settings, audit, simulator, figures
+        entrance, dossier_pages, notices, importing, procedure_pages, office, figures, team, office_settings, audit,
+        simulator,
     ):  # fmt: skip
         app.include_router(pages.router(console))
     for screens in (kiosk, board, survey_pages):

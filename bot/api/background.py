@@ -26,7 +26,7 @@ from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
 from bot.logs import in_turn
-from bot.notices import policy, routes
+from bot.notices import control, policy, routes
 from bot.notices.reminders import remind
 from bot.service import Service
 from bot.settings import Settings
@@ -275,9 +275,13 @@ class Background:
     def _claim(self, channel: str) -> Outbox | None:
         now = self.clock()
         with self.database.write() as session:
+            # A pause holds the notices back; whoever is talking in the chat still gets an answer.
+            notices_on = [] if channel in control.pauses(session, now) else [channel]
             while True:
                 owner = f"{self.owner[:40]}:{secrets.token_hex(8)}"
-                row = queue.claim_outbox(session, owner=owner, now=now, lease=LEASE, channels=[channel])
+                row = queue.claim_outbox(
+                    session, owner=owner, now=now, lease=LEASE, channels=[channel], notices_on=notices_on
+                )
                 if row is None or row.kind != policy.KIND or policy.may_go(session, row, self.settings, now):
                     return row
                 session.flush()

@@ -54,7 +54,9 @@ def router(
     """
     routes = APIRouter(prefix="/webhooks/sms", include_in_schema=False)
 
-    async def report(provider: str, sid: str, state: str, error: str | None, notice_id: int | None) -> None:
+    async def report(
+        provider: str, sid: str, state: str, error: str | None, notice_id: int | None, cost: float | None = None
+    ) -> None:
         def store() -> bool:
             with database.write() as session:
                 return record_status(
@@ -66,6 +68,8 @@ def router(
                     error_code=error,
                     notice_id=notice_id,
                     handsets=HANDSETS | settings.receipts_from,
+                    cost=cost,
+                    settings=settings,
                 )
 
         changed = await run_in_threadpool(store)
@@ -102,7 +106,8 @@ def router(
         told = esms_reports.report_of(fields)
         if told is None:
             raise HTTPException(400, "SMSID, SendStatus")
-        await report("esms", told.provider_id, told.status, told.error, notice_id)
+        cost = float(told.cost) if told.cost is not None else None
+        await report("esms", told.provider_id, told.status, told.error, notice_id, cost)
         return JSONResponse(_OK)
 
     @routes.post("/{provider}/status")

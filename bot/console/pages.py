@@ -32,6 +32,7 @@ SIGN_IN = "/staff/sign-in"
 CSRF_HEADER = "x-csrf-token"  # of a script's request; a form has the field "csrf"
 NAV = (
     ("/staff/dossiers", "Hồ sơ", "dossiers"),
+    ("/staff/notices", "Tin báo", "notices"),
     ("/staff/procedures", "Thủ tục", "procedures"),
     ("/staff/office", "Cơ quan", "procedures"),
     ("/staff/figures", "Số liệu", "figures"),

@@ -22,6 +22,7 @@ STATUSES: Mapping[int, Status] = {
 RESULT_READY = 9
 RETURNED = 10
 FINISHED = frozenset({3, 7, 8, 9, 10})
+OPEN = frozenset({1, 2, 4, 5, 6})  # still worked on: these can be overdue (also in an index, see storage.tables)
 
 # From → to that a person at the desk may choose; an import or the API may jump, because the
 # one-stop software is the master. From 9 back to 4: a slip is undone before its notice goes out.
@@ -37,6 +38,15 @@ _STAFF: Mapping[int, tuple[int, ...]] = {
     9: (10, 4),
     10: (9,),
 }
+
+
+def may_become_ready(status: int) -> bool:
+    """Whether a result found on the desk means that a dossier in this status is ready now.
+
+    Narrower than ``staff_moves``: one that was returned already goes back to "ready" only by hand, for a scan of its
+    receipt would call its owner a second time.
+    """
+    return status in OPEN and RESULT_READY in staff_moves(status)
 
 
 def staff_moves(status: int) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ from datetime import datetime
 from prometheus_client import Counter
 from sqlmodel import Session, col, select
 
+from bot.notices import control
+from bot.settings import Settings
 from bot.storage.tables import Outbox
 
 _REPORTS = Counter(
@@ -32,6 +34,7 @@ _ORDER = {
 HANDSETS = frozenset({"simulator", "zalo_oa", "zbs_uid", "zbs_phone"})  # Zalo reports what the phone received
 _ARRIVED = frozenset({"delivered", "read"})
 _LOST = frozenset({"undelivered", "failed", "canceled"})
+_REFUSED = frozenset({"failed", "canceled"})  # before it went to the network: nobody is billed
 # A report about a message whose send is not settled here settles it: the gateway has it.
 _OPEN = ("sending", "uncertain")
 
@@ -46,11 +49,23 @@ def record_status(
     error_code: str | None = None,
     notice_id: int | None = None,
     handsets: frozenset[str] = HANDSETS,
+    cost: float | None = None,
+    settings: Settings | None = None,
 ) -> bool:
     """Stores one report.
 
-    ``notice_id``, the outbox row that went along with the message, finds the row also where
-    the process died before it could store ``provider_id``.
+    Args:
+        session: the transaction.
+        gateway: its name.
+        provider_id: the gateway's id of the message.
+        status: one of ``_ORDER``; others are counted and left.
+        now: the moment (aware).
+        error_code: why it failed.
+        notice_id: the outbox row that went along with the message; finds the row also where the process died before
+            it could store ``provider_id``.
+        handsets: the gateways whose "delivered" comes from a phone.
+        cost: đồng, where the report tells it.
+        settings: the prices, so that the message is counted as spent; without them it isn't.
 
     Returns:
         Whether anything changed: False for an unknown message, a repeat or an older report.
@@ -76,6 +91,8 @@ def record_status(
     if row is None:
         _REPORTS.labels(gateway, "unknown message").inc()
         return False
+    if settings is not None and status not in _REFUSED:
+        control.record(session, row, settings, now, cost)  # also what a repeat tells of the price
     if row.provider_id is not None and _ORDER[status] <= _ORDER.get(row.provider_status or "", -1):
         _REPORTS.labels(gateway, "repeat").inc()
         return False

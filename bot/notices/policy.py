@@ -64,8 +64,12 @@ def on_status_change(
     if change.id is None:
         session.add(change)
         session.flush()
-    # "#" keeps our own numbers apart from a source's.
-    return tell(session, dossier, event, change.source_change_id or f"#{change.id}", settings, now, **more)
+    return tell(session, dossier, event, occurrence_of(change), settings, now, **more)
+
+
+def occurrence_of(change: StatusChange) -> str:
+    """What tells this entry into a status from another; "#" keeps our own numbers apart from a source's."""
+    return change.source_change_id or f"#{change.id}"
 
 
 def tell(
@@ -118,6 +122,26 @@ def cancel_waiting(session: Session, code: str, event: str | None = None) -> int
     if event is not None:
         which.append(col(Outbox.event) == event)
     return int(session.connection().execute(update(Outbox).where(*which).values(state="cancelled")).rowcount)
+
+
+def wait_again(session: Session, change: StatusChange, settings: Settings, now: datetime) -> int:
+    """Lets the notices of an entry wait again that were cancelled, untried, by a move that was undone.
+
+    Whether what they say is still so, and wanted, is looked at when they go (``may_go``).
+
+    Returns:
+        How many.
+    """
+    first = sending_time(now + timedelta(minutes=settings.notice_delay_minutes), settings)
+    again = update(Outbox).where(
+        col(Outbox.kind) == KIND,
+        col(Outbox.dossier_code) == change.dossier_code,
+        col(Outbox.occurrence) == occurrence_of(change),
+        col(Outbox.state) == "cancelled",
+        col(Outbox.attempts) == 0,
+        col(Outbox.expires_at) > first,
+    )
+    return int(session.connection().execute(again.values(state="waiting", not_before=first)).rowcount)
 
 
 def may_go(session: Session, row: Outbox, settings: Settings, now: datetime) -> bool:

@@ -12,8 +12,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from bot.conversation.survey import buttons as score_buttons
-from bot.notices import consent
-from bot.notices.templates import render
+from bot.notices import consent, wording
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.tables import Conversation, Dossier, Outbox, Preference
@@ -100,7 +99,7 @@ def put(
         The outbox id; None where this recipient has the notice of this occurrence already.
     """
     first, *rest = steps
-    text = render(template, fields, first.channel)
+    text = wording.render(session, template, fields, first.channel)
     if dossier.demo and first.channel not in PHONE_CHANNELS:
         text = f"{phrases('replies')['status_demo']}\n{text}"
     asks = like.event == EVENT and first.channel not in PHONE_CHANNELS

@@ -179,7 +179,7 @@ async def _send(database: Database, settings: Settings, gateways: Gateways, clai
     try:
         sent = await _taken_before(database, gateway, claim)
         if sent is None:
-            await gateways.turn(claim.channel)
+            await gateways.turn(gateway.name)
             sent = await gateway.send(claim.parcel)
     except (UncertainError, TemporaryError, PermanentError) as error:
         await asyncio.to_thread(_store_failure, database, settings, claim, now, error)
@@ -347,6 +347,7 @@ def resolve_by_staff(session: Session, outbox_id: int, verdict: str, settings: S
     row.lease_owner = row.lease_until = None
     if verdict == "sent":
         row.state, row.sent_at = "sent", row.sent_at or now
+        control.record(session, row, settings, now)
     elif verdict == "again":
         row.state = "waiting"
         row.not_before = policy.sending_time(now, settings) if row.kind == policy.KIND else now

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from string import Formatter
+from dataclasses import dataclass
 
-from bot.notices.gsm7 import BASIC, segments, to_unaccented
+from bot.notices.gsm7 import BASIC, Segments, segments, to_unaccented
 from bot.texts import phrases
 
 SEGMENT = 160  # units of a lone SMS
 PART = 153  # units of each part of a longer one
+_FIELD = re.compile(r"\{([^{}]*)\}")  # anything between braces, so that an unknown name is told as it was typed
 _EDGES = " -,;:./("  # no name begins or ends with these
-_NEUTRAL = str.maketrans({"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "’": "'", "“": '"', "”": '"'})
+NEUTRAL: dict[str, str | int | None] = {
+    "–": "-",
+    "—": "-",
+    "‐": "-",
+    "‑": "-",
+    "−": "-",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}  # as GSM-7 has them
 # What a field may hold at most: the room an SMS must leave for it.
 LONGEST: Mapping[str, str] = {
     "office": "TTPVHCC",  # the rest of a longer name is cut to fit
@@ -28,7 +38,9 @@ def templates() -> Mapping[str, Mapping[str, object]]:
     return found
 
 
-def render(name: str, fields: Mapping[str, str], channel: str = "sms") -> str:
+def render(
+    name: str, fields: Mapping[str, str], channel: str = "sms", template: Mapping[str, object] | None = None
+) -> str:
     """The text of a notice.
 
     Args:
@@ -36,11 +48,12 @@ def render(name: str, fields: Mapping[str, str], channel: str = "sms") -> str:
         fields: "office" (any length; for SMS shortened to fit) and what else the template declares; a dossier code is
             never cut.
         channel: "sms", or anything else for the whole text.
+        template: its words, where they are not those of the file (``bot.notices.wording``).
 
     Raises:
         KeyError: there is no such template, or a field is missing.
     """
-    template = templates()[name]
+    template = templates()[name] if template is None else template
     if channel != "sms":
         return str(template["chat"]).format(**fields)
     return _short(str(template["sms"]), fields, _room(template))
@@ -52,26 +65,59 @@ def one_time_code(code: str, minutes: int, office: str) -> str:
     return _short(str(phrases("channels")["one_time_code"]), fields, SEGMENT)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a template: its kind and what fills in the words for it (``name``, ``channel`` …)."""
+
+    kind: str
+    values: Mapping[str, object]
+
+    def told(self, said: Mapping[str, str]) -> str:
+        """In the words of ``said``, which has "fault_<kind>" for each."""
+        return said[f"fault_{self.kind}"].format(**self.values)
+
+
 def faults() -> Iterator[str]:
-    """What is wrong with the templates, a line each: unknown or unused fields, texts missing or too long for SMS."""
-    texts = phrases("notices")
+    """What is wrong with the templates of the file, a line each (``faults_of``)."""
     for name, template in templates().items():
-        declared = [str(field) for field in template.get("fields") or ()]  # type: ignore[attr-defined]
-        for channel in ("sms", "chat"):
-            text = template.get(channel)
-            if not isinstance(text, str) or not text.strip():
-                yield texts["fault_missing"].format(name=name, channel=channel)
-                continue
-            used = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
-            for field in sorted(used - set(declared)):
-                yield texts["fault_field"].format(name=name, channel=channel, field=field, known=", ".join(declared))
-            for field in sorted(set(declared) - used):
-                yield texts["fault_unused"].format(name=name, channel=channel, field=field)
-            if channel == "sms" and used <= set(LONGEST):
-                size = segments(_plain(text, keep="{}").format(**LONGEST))
-                most = int(str(template.get("segments", 1)))
-                if size.encoding != "gsm7" or size.count > most:
-                    yield texts["fault_long"].format(name=name, units=size.units, count=size.count, most=most)
+        for fault in faults_of(name, template):
+            yield fault.told(phrases("notices"))
+
+
+def faults_of(name: str, template: Mapping[str, object]) -> Iterator[Fault]:
+    """What is wrong with a template: "missing", "field", "unused", "braces", "long" (see the texts "fault_…")."""
+    declared = [str(field) for field in template.get("fields") or ()]  # type: ignore[attr-defined]
+    for channel in ("sms", "chat"):
+        text, where = template.get(channel), {"name": name, "channel": channel}
+        if not isinstance(text, str) or not text.strip():
+            yield Fault("missing", where)
+            continue
+        used = used_fields(text)
+        for field in sorted(used - set(declared)):
+            yield Fault("field", where | {"field": field, "known": ", ".join(declared)})
+        for field in sorted(set(declared) - used):
+            yield Fault("unused", where | {"field": field})
+        if set(_FIELD.sub("", text)) & set("{}"):
+            yield Fault("braces", where)
+        elif channel == "sms" and used <= set(LONGEST):
+            size = longest(text)
+            most = int(str(template.get("segments", 1)))
+            if size.encoding != "gsm7" or size.count > most:
+                yield Fault("long", where | {"units": size.units, "count": size.count, "most": most})
+
+
+def used_fields(text: str) -> frozenset[str]:
+    """The names between braces, as they were typed."""
+    return frozenset(_FIELD.findall(text))
+
+
+def longest(sms: str) -> Segments:
+    """How many SMS a text needs at the most: without marks, each field as long as it gets.
+
+    Raises:
+        KeyError: a field that no notice has.
+    """
+    return segments(_FIELD.sub(lambda field: LONGEST[field[1]], _plain(sms, keep="{}")))
 
 
 def _room(template: Mapping[str, object]) -> int:
@@ -102,6 +148,6 @@ def short_office(name: str, room: int) -> str:
 
 
 def _plain(text: str, keep: str = "") -> str:
-    """Unaccented, one line, only characters of one unit each (and those to ``keep``)."""
-    bare = to_unaccented(text).translate(_NEUTRAL)
+    """Unaccented, one line, only characters of one unit each (and those to ``keep``); as in static/segments.js."""
+    bare = to_unaccented(text).translate(str.maketrans(NEUTRAL))
     return " ".join("".join(c if c in BASIC or c in keep else " " if c.isspace() else "" for c in bare).split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Dialect, Index, Integer, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Dialect, Index, Integer, UniqueConstraint, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -96,11 +96,13 @@ class Outbox(SQLModel, table=True):
         Index("ix_outbox_open", "state", "kind", "priority", "not_before"),
         Index("ix_outbox_recipient", "channel", "recipient", "state", "id"),
         Index("ix_outbox_provider", "gateway", "provider_id"),
+        Index("ix_outbox_log", "kind", "created_at", "id"),  # what the desk lists and counts
+        Index("ix_outbox_state_log", "kind", "state", "created_at", "id", "channel"),
         {"sqlite_autoincrement": True},
     )
 
     id: int | None = _id()
-    kind: str = Field(max_length=12)  # reply | notice | otp
+    kind: str = Field(max_length=12)  # reply | notice | otp | test
     channel: str = Field(max_length=20)  # web | telegram | sms …
     gateway: str | None = Field(default=None, max_length=20)  # simulator | twilio, for SMS
     recipient: str = Field(max_length=128)  # the channel's id of the citizen, or an E.164 number
@@ -124,6 +126,7 @@ class Outbox(SQLModel, table=True):
     looked_at: datetime | None = _at(nullable=True)
     segments: int | None = None  # SMS billed
     cost: float | None = None  # đồng, where the gateway tells
+    spent_on: date | None = None  # the day (Vietnam) whose ``Spend`` it is counted in
     error: str | None = Field(default=None, max_length=500)
     created_at: datetime = _at()
     sent_at: datetime | None = _at(nullable=True)
@@ -188,10 +191,20 @@ class Handoff(SQLModel, table=True):
     closed_at: datetime | None = _at(nullable=True)
 
 
+_OPEN = text("status IN (1, 2, 4, 5, 6)")
+
+
 class Dossier(SQLModel, table=True):
     """One dossier (hồ sơ) as the one-stop software told it; the least that is needed."""
 
     __tablename__ = "dossier"
+    __table_args__ = (
+        # Those still worked on (bot.dossiers.status.OPEN), by their date: what the desk looks at all day.
+        Index("ix_dossier_open_due", "due_at", "code", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_dossier_updated", "updated_at", "code"),
+        Index("ix_dossier_status", "status", "updated_at", "code"),
+        Index("ix_dossier_procedure", "procedure", "updated_at", "code"),
+    )
 
     code: str = Field(primary_key=True, max_length=48)
     procedure: str | None = Field(default=None, max_length=12)
@@ -334,6 +347,7 @@ class Audit(SQLModel, table=True):
     """Who did what, with the values before and after; the database itself refuses to change or delete a row."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject", "id"),)
 
     id: int | None = _id()
     staff: str = Field(max_length=64)
@@ -350,7 +364,10 @@ class Preference(SQLModel, table=True):
     """
 
     __tablename__ = "preference"
-    __table_args__ = (Index("ix_preference_who", "channel", "recipient", "dossier_code"),)
+    __table_args__ = (
+        Index("ix_preference_who", "channel", "recipient", "dossier_code"),
+        Index("ix_preference_dossier", "dossier_code"),
+    )
 
     id: int | None = _id()
     channel: str = Field(max_length=20)
@@ -475,6 +492,23 @@ class FactEdit(SQLModel, table=True):
     decided_by: str | None = Field(default=None, max_length=64)
     decided_at: datetime | None = _at(nullable=True)
     reason: str | None = Field(default=None, max_length=300)  # why it was rejected
+
+
+class NoticeTemplate(SQLModel, table=True):
+    """The words of a notice as staff changed them, over those of ``bot/texts/notices.yml``.
+
+    ``version`` grows with each change. ``sms`` and ``chat`` None: back to the file's words.
+    """
+
+    __tablename__ = "notice_template"
+
+    name: str = Field(primary_key=True, max_length=40)
+    sms: str | None = Field(default=None, max_length=1000)
+    chat: str | None = Field(default=None, max_length=2000)
+    segments: int = 1
+    version: int = 1
+    by: str = Field(max_length=64)
+    at: datetime = _at()
 
 
 class Heartbeat(SQLModel, table=True):

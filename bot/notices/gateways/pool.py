@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiolimiter import AsyncLimiter
 
-from bot.notices.gateways import gateway_for, gateway_name
+from bot.notices.gateways import ZALO_TEMPLATES, gateway_for, gateway_name
 from bot.notices.gateways.base import Gateway
+from bot.notices.gateways.simulator import Simulator
 from bot.notices.gateways.zalo_template import TokenSource
 from bot.settings import Settings
 from bot.storage.tables import Outbox
@@ -33,10 +34,17 @@ class Gateways:
             self._open[key] = gateway_for(self._settings, channel, demo=demo, token=self._token)
         return self._open[key]
 
-    async def turn(self, channel: str) -> None:
-        """Waits until one more message may go out on a channel."""
-        rate = self._settings.sms_per_second
-        limiter = self._pace.setdefault(channel, AsyncLimiter(max(rate, 1), max(1 / rate, 1)))
+    async def turn(self, gateway: str) -> None:
+        """Waits until one more message may go out through a gateway, each at the pace of its own account.
+
+        This process's pace: of several replicas each has the whole of it, so divide the settings by their number.
+        """
+        if gateway == Simulator.name:
+            return  # nobody is behind it
+        account, rate = gateway, self._settings.sms_per_second
+        if gateway in ZALO_TEMPLATES:  # both kinds count for one application
+            account, rate = "zalo", self._settings.zalo_templates_per_second
+        limiter = self._pace.setdefault(account, AsyncLimiter(max(rate, 1), max(1 / rate, 1)))
         await limiter.acquire()
 
     async def close(self) -> None:
