@@ -25,6 +25,7 @@ from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
+from bot.desk.sweep import sweep as desk_sweep
 from bot.notices import policy, routes
 from bot.notices.reminders import remind
 from bot.service import Service
@@ -78,6 +79,7 @@ class Background:
         for number in range(INBOX_WORKERS):
             self._spawn(f"inbox {number}", self._inbox)
         self._spawn("sweep", self._sweep)
+        self._spawn("desk", self._desk)
         self._spawn("notices", self._notices)
         self._spawn("reminders", self._reminders)
         self._spawn("retention", self._retention)
@@ -161,6 +163,14 @@ class Background:
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _desk(self) -> None:
+        now = self.clock()
+        office = self.service.talk.desk(now).office
+        if await run_in_threadpool(desk_sweep, self.database, self.settings, office, now):
+            for name in ("web", "sms", *self.channels):
+                self._ring(name)
         await asyncio.sleep(SWEEP_SECONDS)
 
     async def _notices(self) -> None:

@@ -12,11 +12,11 @@ from sqlmodel import Session
 from bot.console import accounts
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
-from bot.storage.switches import SETTINGS, setting
+from bot.storage.switches import SETTINGS, Kind, setting
 from bot.storage.tables import OfficeSetting
 from bot.texts import phrases
 
-__all__ = ["router", "setting", "switch"]
+__all__ = ["SETTINGS", "Kind", "router", "setting", "switch"]
 
 
 def switch(session: Session, key: str, value: bool | int, by: str, now: datetime) -> None:  # noqa: FBT001
