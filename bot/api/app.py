@@ -25,7 +25,7 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, office_settings, simulator, team
+from bot.console import audit, entrance, inbox, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
 from bot.service import Service
@@ -49,6 +49,10 @@ def create_app(
     background = Background(settings, database, service, channels, clock)
     streams = web.Streams(database, clock, lambda: background.news("web"))
     background.beside("web", streams.look)
+    live = inbox.Live(database)
+    background.beside("inbox", live.look)
+
+    every_stream = _Streams((streams, live))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,7 +60,7 @@ def create_app(
         try:
             yield
         finally:
-            streams.close()
+            every_stream.close()
             await background.stop()
 
     app = FastAPI(
@@ -67,7 +71,7 @@ def create_app(
     app.add_middleware(
         Guard, bodies=dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), frames={web.EMBED: settings.embed_origins}
     )
-    app.state.streams = streams  # whoever stops the server ends them first
+    app.state.streams = every_stream  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates, streams))
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
@@ -75,6 +79,7 @@ def create_app(
     console.install(app)
     for pages in (entrance, dossier_pages, team, office_settings, audit, simulator):
         app.include_router(pages.router(console))
+    app.include_router(inbox.router(console, live))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))
     for channel in channels:
@@ -88,6 +93,18 @@ def create_app(
         return dossiers.problem(422, "Dữ liệu sai", f"{where}: {first['msg']}")
 
     return app
+
+
+class _Streams:
+    """All endless answers of the process."""
+
+    def __init__(self, kinds: tuple[web.Streams, inbox.Live]) -> None:
+        self._kinds = kinds
+
+    def close(self) -> None:
+        """Ends them all."""
+        for streams in self._kinds:
+            streams.close()
 
 
 def _reasons(session: Session, background: Background, now: datetime) -> dict[str, str]:

@@ -27,7 +27,7 @@ from bot.desk.messages import T, tell
 from bot.secrets import digest
 from bot.settings import Settings
 from bot.storage import queue
-from bot.storage.tables import Conversation, Handoff, Outbox, Staff, StaffChat, StaffCode
+from bot.storage.tables import Audit, Conversation, Handoff, Outbox, Staff, StaffChat, StaffCode
 
 CODE_LASTS = timedelta(minutes=10)
 _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that is easily taken for another
@@ -64,6 +64,7 @@ def link(session: Session, settings: Settings, channel: str, sender: str, text: 
     chat.staff = staff.name
     session.add(chat)
     session.delete(found)
+    session.add(Audit(staff=staff.name, action="chat_link", subject=staff.name, detail={"channel": channel}, at=now))
     session.flush()
     return str(T["to_advisor"]["linked"].format(staff=staff.name))
 

@@ -71,14 +71,24 @@ def hold(
     )
 
 
-def approve(session: Session, held_id: int, staff: str, text: str | None, now: datetime) -> Held:
+def approve(
+    session: Session, held_id: int, conversation_id: int, staff: str, text: str | None, now: datetime
+) -> Held:
     """Sends a held answer as it is, or as the advisor has written it, under their name.
+
+    Args:
+        session: the transaction.
+        held_id: of the answer.
+        conversation_id: of the conversation that it belongs to.
+        staff: the advisor's account.
+        text: what is said instead, None for the answer as it is.
+        now: the moment (aware).
 
     Raises:
         BadInputError: there is none such; somebody settled it before; or the text is empty or too long.
     """
     found = session.get(Held, held_id)
-    if found is None:
+    if found is None or found.conversation_id != conversation_id:
         raise BadInputError(_ERRORS["no_conversation"])
     told = None if text is None else messages.clean(text)
     conversation = queues.locked(session, found.conversation_id)

@@ -60,7 +60,7 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
         col(Outbox.state).in_(("sent", "delivered", "failed", "expired", "cancelled")), col(Outbox.kind) != "notice"
     )
     # The page shows an advisor's messages from here, as long as the rest of the talk.
-    on_page = and_(col(Outbox.channel) == "web", col(Outbox.kind) == "reply", col(Outbox.inbox_id).is_(None))
+    on_page = and_(col(Outbox.channel) == "web", col(Outbox.dedupe_key).startswith("desk:"))
     old_outbox = or_(
         and_(sent, ~on_page, col(Outbox.created_at) < messages),
         and_(sent, on_page, col(Outbox.created_at) < talk),
