@@ -34,8 +34,8 @@ _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that is easily taken for an
 _LENGTH = 8  # 31^8: a million guesses at ten codes hit one with a chance of 1 in 85,000
 _CODE = re.compile(rf"\s*CB[-\s]?([{_LETTERS}]{{{_LENGTH}}})\s*", re.IGNORECASE)
 _PURPOSE = "staff-chat"
-ALARMING = ("handoff", "complaint", "late", "passed_on")  # somebody was promised an answer
-_PROMISED = ("handoff", "late", "passed_on")  # and waits for it here
+ALARMING = ("handoff", "complaint", "late", "unchecked", "passed_on")  # somebody was promised an answer
+_PROMISED = ("handoff", "late", "unchecked", "passed_on")  # and waits for it here
 
 
 def new_code(session: Session, settings: Settings, staff: str, now: datetime) -> str:

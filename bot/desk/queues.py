@@ -27,7 +27,7 @@ from bot.storage.tables import Conversation, Handoff, Held, Staff, Turn
 BOT, WAITING, TAKEN, HELD, DONE = "bot", "waiting", "taken", "held", "done"
 QUEUES = (WAITING, TAKEN, HELD, DONE)
 # What makes a citizen wait for a person; a rating doesn't.
-WAITS = ("handoff", "complaint", "miss", "late", "unsent", "passed_on")
+WAITS = ("handoff", "complaint", "miss", "late", "unchecked", "unsent", "passed_on")
 _ERRORS = T["errors"]
 
 
@@ -268,6 +268,8 @@ def _held_become_drafts(session: Session, conversation: Conversation, staff: str
             turn.replies = {**turn.replies, "draft": held.replies.get("replies", [])}
             session.add(turn)
         session.add(held)
+        # The question is open still: should the advisor leave without an answer, the citizen waits for another.
+        ask(session, conversation, "unchecked", turn.text if turn else "", now)
 
 
 def _open(conversation: Conversation) -> tuple[ColumnElement[bool], ...]:

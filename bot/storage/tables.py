@@ -178,7 +178,7 @@ class Handoff(SQLModel, table=True):
 
     id: int | None = _id()
     conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
-    kind: str = Field(max_length=16)  # handoff | complaint | rating | miss | late | unsent
+    kind: str = Field(max_length=16)  # see bot.desk.queues.WAITS; and rating
     text: str = Field(max_length=4000)
     state: str = Field(default="open", max_length=12)  # open | done
     taken_by: str | None = Field(default=None, max_length=64)
