@@ -90,8 +90,9 @@ class Live:
         while not self._closing:
             page.news.clear()
             if self._looked and page.known != self._marks:
-                yield f"data: {json.dumps(_news(page, self._marks), ensure_ascii=False)}\n\n"
-                page.known = self._marks
+                told, page.known = _news(page, self._marks), self._marks
+                yield f"data: {json.dumps(told, ensure_ascii=False)}\n\n"
+                continue  # what came while this was on its way
             try:
                 await asyncio.wait_for(page.news.wait(), HEARTBEAT_SECONDS)
             except TimeoutError:
