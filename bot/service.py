@@ -143,6 +143,8 @@ class Service:
             swept = queue.sweep(session, self.clock())
             for inbox_id in swept.dead:
                 self._give_up(session, inbox_id)
+            for outbox_id in swept.uncertain:
+                queues.unsent(session, session.get_one(Outbox, outbox_id), self.clock())
 
     def _read_photo(self, incoming: Incoming, *, last_try: bool) -> Incoming:
         """A photo with the codes found on it in place of the reference; everything else as it is.
@@ -229,9 +231,7 @@ class Service:
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
         # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
-        conversation.memory = to_json(
-            replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted)
-        )
+        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
         session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
@@ -262,7 +262,10 @@ class Service:
                 queues.ask(session, conversation, effect, _kept(incoming), now)
             queues.place(session, conversation, now)
             return
-        messages = self._again(session, incoming, now) + messages
+        again = self._again(session, incoming, now)
+        if again:
+            queues.settle_unsent(session, conversation, now)
+        messages = again + messages
         if incoming.tapped and messages and self._was_menu(session, incoming):
             messages[0] = replace(messages[0], edits=incoming.tapped)
         for number, message in enumerate(messages):

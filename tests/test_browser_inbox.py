@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -234,7 +235,7 @@ def test_approval_and_deadline(office: Office) -> None:
         expect(citizen.locator(".bubble.bot:not(.wait)").last).to_contain_text("đang chờ cán bộ kiểm tra")
         for page in (lan, minh):
             page.get_by_text("làm giấy khai sinh cho con cần gì").click()
-            expect(page.locator(".held textarea")).to_have_value(lambda_contains("Giấy chứng sinh"))
+            expect(page.locator(".held textarea")).to_have_value(re.compile("Giấy chứng sinh"))
         shot(lan, "held-desk")
         accessible(lan)
         shot(minh, "held-phone")
@@ -261,13 +262,6 @@ def test_approval_and_deadline(office: Office) -> None:
         expect(lan.locator("#tinh-trang")).to_contain_text("quá giờ duyệt")
     finally:
         office.switch(approve_unsure=False)
-
-
-def lambda_contains(text: str) -> object:
-    """A pattern for a value that holds a text."""
-    import re  # noqa: PLC0415
-
-    return re.compile(re.escape(text))
 
 
 def test_a_session_that_ends_in_the_middle_of_an_answer(office: Office) -> None:
@@ -330,7 +324,7 @@ def test_canned_replies_by_their_shortcut(office: Office) -> None:
     expect(citizen.get_by_text("Chúng tôi làm việc từ 7 giờ đến 17 giờ.")).to_be_visible()
 
 
-@pytest.mark.parametrize(("viewport", "scheme"), [(PHONE, "light"), (PHONE, "dark"), (DESK, "dark")])
+@pytest.mark.parametrize(("viewport", "scheme"), [(PHONE, "light"), (DESK, "dark")])
 def test_every_page_for_all_eyes(office: Office, viewport: dict[str, int], scheme: str) -> None:
     page = office.advisor("lan", viewport, color_scheme=scheme)
     name = f"{'phone' if viewport == PHONE else 'desk'}-{scheme}"
@@ -357,5 +351,3 @@ def test_without_script_the_forms_do_the_same(office: Office) -> None:
     expect(page.get_by_text("Đã gửi.")).to_be_visible()
     page.get_by_role("button", name="Xong, trả lại cho trợ lý").click()
     expect(citizen.get_by_text("Cán bộ tư vấn Minh: Trả lời không cần mã")).to_be_visible()
-
-

@@ -25,6 +25,7 @@ from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
+from bot.desk import queues as desk_queues
 from bot.desk.sweep import sweep as desk_sweep
 from bot.notices import policy, routes
 from bot.notices.reminders import remind
@@ -282,6 +283,8 @@ class Background:
                 case _:
                     if queue.mark_failed(session, outbox_id, owner, now, told):
                         routes.fall_back(session, session.get_one(Outbox, outbox_id), self.settings, now)
+            if error.kind in {"uncertain", "failed", "closed"}:
+                desk_queues.unsent(session, session.get_one(Outbox, outbox_id), now)
             if error.kind == "blocked":
                 who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
                 conversation = session.exec(select(Conversation).where(*who)).first()

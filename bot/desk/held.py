@@ -65,15 +65,16 @@ def hold(
     assert conversation.id is not None  # noqa: S101 - it is in the table
     session.add(
         Held(
-            conversation_id=conversation.id, inbox_id=inbox_id, deadline_at=until, created_at=now,
+            conversation_id=conversation.id,
+            inbox_id=inbox_id,
+            deadline_at=until,
+            created_at=now,
             replies={"replies": [message_json(message) for message in answer]},
-        )  # fmt: skip
+        )
     )
 
 
-def approve(
-    session: Session, held_id: int, conversation_id: int, staff: str, text: str | None, now: datetime
-) -> Held:
+def approve(session: Session, held_id: int, conversation_id: int, staff: str, text: str | None, now: datetime) -> Held:
     """Sends a held answer as it is, or as the advisor has written it, under their name.
 
     Args:

@@ -22,7 +22,7 @@ from bot.catalog.office import Office
 from bot.conversation.memory import from_json, to_json
 from bot.desk.messages import T, tell
 from bot.errors import BadInputError
-from bot.storage.tables import Conversation, Handoff, Held, Staff, Turn
+from bot.storage.tables import Conversation, Handoff, Held, Outbox, Staff, Turn
 
 BOT, WAITING, TAKEN, HELD, DONE = "bot", "waiting", "taken", "held", "done"
 QUEUES = (WAITING, TAKEN, HELD, DONE)
@@ -89,10 +89,29 @@ def ask(session: Session, conversation: Conversation, kind: str, text: str, now:
     """Notes that a citizen waits for a person (a kind of ``WAITS``), or left a rating."""
     assert conversation.id is not None  # noqa: S101 - it is in the table
     session.add(
-        Handoff(
-            conversation_id=conversation.id, kind=kind, text=text, taken_by=conversation.taken_by, created_at=now
-        )  # fmt: skip
+        Handoff(conversation_id=conversation.id, kind=kind, text=text, taken_by=conversation.taken_by, created_at=now)
     )
+
+
+def unsent(session: Session, row: Outbox, now: datetime) -> None:
+    """A reply to a citizen did not arrive, or nobody knows: an advisor looks after it. Alerts to staff don't count."""
+    if row.kind != "reply" or row.dedupe_key.startswith("alert:"):
+        return
+    who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
+    number = session.exec(select(Conversation.id).where(*who)).first()
+    if number is None:
+        return
+    conversation = locked(session, number)
+    known = select(Handoff.id).where(*_open(conversation), col(Handoff.kind) == "unsent").limit(1)
+    if session.exec(known).first() is None:
+        ask(session, conversation, "unsent", "", now)
+    place(session, conversation, now)
+
+
+def settle_unsent(session: Session, conversation: Conversation, now: datetime) -> None:
+    """What may not have arrived was told once more."""
+    close = update(Handoff).where(*_open(conversation), col(Handoff.kind) == "unsent")
+    session.connection().execute(close.values(state="done", closed_at=now))
 
 
 def settle_misses(session: Session, conversation: Conversation, now: datetime) -> None:

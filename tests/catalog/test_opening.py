@@ -56,13 +56,16 @@ def test_the_next_answer_is_said_in_words(now: str, words: str) -> None:
     assert answer_words(office(), at(now)) == words
 
 
-def test_half_hours_and_saturdays_are_said(at_noon: str = "11-27T18:00") -> None:
-    assert answer_words(office(WEEK, SATURDAY), at(at_noon)).endswith("sáng mai, từ 7 giờ 30.")
+def test_half_hours_and_saturdays_are_said() -> None:
+    assert answer_words(office(WEEK, SATURDAY), at("11-27T18:00")).endswith("sáng mai, từ 7 giờ 30.")
     assert spans(office(WEEK, SATURDAY), date(2026, 11, 29)) == ()
 
 
-def test_who_waited_in_vain_hears_both(now: str = "11-25T16:00") -> None:
-    assert late_words(office(), at(now)) == "Cán bộ trả lời trong hôm nay, trước 17 giờ; không kịp thì sáng mai, từ 7 giờ."
+def test_who_waited_in_vain_hears_both() -> None:
+    now = "11-25T16:00"
+    assert (
+        late_words(office(), at(now)) == "Cán bộ trả lời trong hôm nay, trước 17 giờ; không kịp thì sáng mai, từ 7 giờ."
+    )
     assert late_words(office(), at("11-25T18:00")) == answer_words(office(), at("11-25T18:00"))
 
 
@@ -86,7 +89,8 @@ def test_a_holiday_on_a_saturday_is_no_day_of_work() -> None:
     assert spans(holiday, date(2026, 11, 28)) == ()
 
 
-def test_hours_have_their_time(day: date = date(2026, 11, 25)) -> None:
+def test_hours_have_their_time() -> None:
+    day = date(2026, 11, 25)
     old = WEEK.model_copy(update={"valid_to": date(2026, 11, 24)})
     new = WEEK.model_copy(update={"valid_from": date(2026, 11, 26)})
     counter = WEEK.model_copy(update={"counter": "Công an xã"})

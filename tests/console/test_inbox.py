@@ -263,8 +263,6 @@ def test_long_texts_stay_whole_in_the_thread_and_short_in_the_list(citizen: Citi
     assert len(re.findall("đất", lan.get("/staff/inbox/1").text.split("said-list")[1])) >= 400
 
 
-
-
 async def test_news_say_what_stands_where_and_when_to_ring(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,7 +314,6 @@ def test_the_background_keeps_the_deadlines(
     with sqlite_database.read() as session:
         assert session.get_one(Conversation, 1).taken_by == "advisor"
     clock.at = utc_now() + timedelta(minutes=16)
-
 
     def taken_by() -> str | None:
         with sqlite_database.read() as session:

@@ -114,6 +114,13 @@ def test_a_complaint_alarms_the_advisors_only(scene: Scene) -> None:
     assert scene.told() == before
 
 
+def test_erasing_ends_the_alerts_to_a_chat(scene: Scene) -> None:
+    linked(scene)
+    scene.say("xóa dữ liệu của tôi", sender="9001")
+    scene.say("đồng ý xóa", sender="9001")
+    assert scene.all(StaffChat) == []
+
+
 def test_an_account_that_is_shut_out_hears_nothing(scene: Scene) -> None:
     linked(scene)
     with scene.database.write() as session:

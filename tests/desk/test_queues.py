@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
 from bot.desk import answering, queues
 from bot.errors import BadInputError
+from bot.notices.inbound import has_enough_answers
+from bot.storage import queue
 from bot.storage.tables import Conversation, DeskMessage, Handoff, Outbox, Preference
 from tests.desk.conftest import COUNTER, Scene
 
@@ -256,6 +260,49 @@ def test_by_sms_only_what_must_be_said_is_sent(scene: Scene) -> None:
     send(scene, number, "Dạ, mời ông/bà đến quầy số 2.", "key-0001")
     scene.write(queues.finish, number, "lan", scene.now)
     assert scene.told("+84951234567")[before:] == ["Can bo tu van Lan: Da, moi ong/ba den quay so 2."]
+
+
+def test_no_sms_is_dropped_while_an_advisor_has_the_conversation(scene: Scene) -> None:
+    phone = "+84951234567"
+    for _ in range(10):
+        scene.say("chào", sender=phone, channel="sms")
+    with scene.database.read() as session:
+        assert has_enough_answers(session, phone, scene.now)
+    number = take(scene, sender=phone)
+    for key in range(12):
+        send(scene, number, "Dạ", f"key-{key:04}")
+    with scene.database.read() as session:
+        assert not has_enough_answers(session, phone, scene.now)
+
+
+def test_a_reply_that_did_not_arrive_comes_before_an_advisor_until_it_is_told_again(scene: Scene) -> None:
+    scene.say("phí chứng thực bản sao bao nhiêu")
+    with scene.database.write() as session:
+        (row,) = session.exec(select(Outbox)).all()
+        row.state, row.lease_owner, row.lease_until = "sending", "lost", scene.now - timedelta(minutes=1)
+    scene.service.sweep()
+    scene.service.sweep()
+    assert (scene.queue(), scene.open_reasons()) == ("waiting", ["unsent"])
+    assert scene.say("cảm ơn")[0].startswith("(Nhắc lại")
+    assert (scene.queue(), scene.open_reasons()) == ("bot", [])
+
+
+def test_a_broken_message_is_left_to_the_advisor_who_has_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.say(ASKED)
+    take(scene)
+    before = scene.told()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("hỏng")
+
+    monkeypatch.setattr(type(scene.service.talk), "turn", broken)
+    scene.service.receive(scene.incoming("câu làm hỏng"))
+    for _ in range(queue.MAX_ATTEMPTS):
+        scene.service.work_off()
+        scene.later(minutes=11)
+        scene.write(queues.active, 1, "lan", scene.now)
+    assert scene.turns()[-1].text == "câu làm hỏng"
+    assert scene.told() == before
 
 
 def test_the_rows_that_go_out_are_replies_in_order(scene: Scene) -> None:

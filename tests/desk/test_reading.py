@@ -16,7 +16,6 @@ from bot.storage.tables import Conversation, DeskMessage, Turn
 from tests.desk.conftest import NOW, Scene
 from tests.desk.test_queues import send, take
 
-
 NAMES = (*queues.QUEUES, queues.BOT)
 AS_IN_LIFE = (*queues.QUEUES, *[queues.DONE] * 16, *[queues.BOT] * 80)
 

@@ -1,4 +1,4 @@
-"""What an advisor sets for themselves: the name that citizens see, the chats where they are told that somebody waits."""
+"""What an advisor sets for themselves: the name that citizens see, the chats where they are told who waits."""
 
 from __future__ import annotations
 

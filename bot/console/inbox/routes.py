@@ -125,7 +125,7 @@ async def thread_page(
                 "reasons": [T["reasons"].get(kind, kind) for kind in reading.reasons(session, number)],
                 "unreachable": conversation.unreachable_at is not None,
             },
-            "entries": [shown.entry(entry, desk.catalog, now) for entry in thread.entries],
+            "entries": [shown.entry(session, entry, desk.catalog, now) for entry in thread.entries],
             "older": thread.before,
             "newest": back is None,
             "drafts": drafts[-3:],

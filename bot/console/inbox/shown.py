@@ -94,13 +94,13 @@ def line(session: Session, one: Line, now: datetime) -> dict[str, Any]:
     }
 
 
-def entry(one: Entry, catalog: Catalog, now: datetime) -> dict[str, Any]:
+def entry(session: Session, one: Entry, catalog: Catalog, now: datetime) -> dict[str, Any]:
     """Something in a thread."""
     if one.message is not None:
         return {
             "kind": one.message.kind,
             "at": moment(one.at, now),
-            "who": one.message.name or T["bot"],
+            "who": one.message.name or T["automatic"],
             "text": mask(one.message.text) or T["no_text"],
             "state": T["send_states"].get(one.state, ""),
             "bad": one.state in {"failed", "uncertain", "expired"},
@@ -121,8 +121,16 @@ def entry(one: Entry, catalog: Catalog, now: datetime) -> dict[str, Any]:
         "outcome": T["outcomes"].get(turn.outcome, turn.outcome),
         "procedures": procedures,
         "sure": f"{float(understood.get('confidence') or 0) * 100:.0f}%",
+        "checked": _checked(session, one.held),
         "held": held(one.held, now) if one.held and one.held.state == "waiting" else None,
     }
+
+
+def _checked(session: Session, row: Held | None) -> str:
+    """Who approved or changed an answer of the bot; "" where nobody did."""
+    if row is None or row.by is None or row.state not in T["checked"]:
+        return ""
+    return str(T["checked"][row.state].format(name=queues.shown_name(session, row.by)))
 
 
 def held(row: Held, now: datetime) -> dict[str, Any]:

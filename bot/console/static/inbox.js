@@ -73,6 +73,12 @@
   }
   count(Object.fromEntries([...document.querySelectorAll("[data-count]")].map((box) => [box.dataset.count, Number(box.textContent)])));
 
+  // What was asked for once (a draft in the field, a word that it is done) is not asked for again.
+  const query = new URLSearchParams(location.search);
+  for (const once of ["said", "use", "template"]) query.delete(once);
+  const address = location.pathname + (query.size ? `?${query}` : "");
+  history.replaceState(history.state, "", address + location.hash);
+
   let fetching = false;
   let again = false;
   async function refresh() {
@@ -83,7 +89,7 @@
     }
     fetching = true;
     try {
-      const response = await fetch(location.pathname + location.search.replace(/[?&](said|use|template)=[^&]*/g, ""));
+      const response = await fetch(address);
       if (!response.ok || response.redirected) return;
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       for (const old of document.querySelectorAll("[data-live]")) {
