@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 
 from bot.catalog.calendar import Calendar
+from bot.catalog.deadlines import CLOSES, OPENS
 from bot.catalog.office import Hours, Office
 from bot.clock import VIETNAM, local
 from bot.texts import phrases
@@ -86,6 +87,14 @@ def known(office: Office) -> bool:
 def open_since(office: Office, now: datetime) -> datetime | None:
     """The opening of the shift under way; None where the office is closed, or its hours are not known."""
     return next((opens for opens, closes in spans(office, local(now).date()) if opens <= now < closes), None)
+
+
+def usual_since(office: Office, now: datetime) -> datetime | None:
+    """The same where the hours are not known, by the usual hours of a working day: for when to disturb staff only."""
+    at = local(now)
+    if known(office) or not calendar_of(office).is_working_day(at.date()) or not OPENS <= at.time() < CLOSES:
+        return None
+    return datetime.combine(at.date(), OPENS, VIETNAM)
 
 
 def closing(office: Office, now: datetime) -> datetime | None:

@@ -85,8 +85,8 @@ def unlink(session: Session, staff: str, chat_id: int) -> bool:
 
 def due(session: Session, office: Office, after: timedelta, now: datetime, limit: int = 50) -> list[int]:
     """The conversations whose citizen has waited for so long while the office was open, and nobody was told yet."""
-    opened = opening.open_since(office, now)
-    if opening.known(office) and (opened is None or opened > now - after):
+    opened = opening.open_since(office, now) or opening.usual_since(office, now)
+    if opened is None or opened > now - after:
         return []
     query = (
         select(Handoff.conversation_id)

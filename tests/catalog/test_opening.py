@@ -16,6 +16,7 @@ from bot.catalog.opening import (
     next_opening,
     open_since,
     spans,
+    usual_since,
     weekdays,
 )
 
@@ -76,6 +77,14 @@ def test_an_office_without_hours_promises_nothing() -> None:
     assert open_since(unknown, at("11-25T09:00")) is None
     assert next_opening(unknown, at("11-25T09:00")) is None
     assert last_closing(unknown, at("11-25T09:00")) is None
+
+
+def test_staff_of_an_office_without_hours_are_disturbed_by_day_only() -> None:
+    unknown = office().model_copy(update={"hours": ()})
+    assert usual_since(unknown, at("11-25T09:00")) == at("11-25T07:00")
+    for quiet in ("11-25T06:59", "11-25T17:00", "11-24T09:00", "11-28T09:00"):
+        assert usual_since(unknown, at(quiet)) is None
+    assert usual_since(office(), at("11-25T12:00")) is None
 
 
 def test_days_off_and_worked_saturdays_of_the_office_count() -> None:

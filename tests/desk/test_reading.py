@@ -61,10 +61,10 @@ def test_pages_hold_every_conversation_once_in_order(database: Database, queue: 
 
 
 def test_a_thread_is_read_back_to_its_beginning(scene: Scene) -> None:
-    for number in range(90):
+    for number in range(50):
         scene.later(seconds=1)
         scene.say("chào" if number else "gặp cán bộ")
-        if number == 40:
+        if number == 20:
             taken = take(scene)
             send(scene, taken, "giữa chừng", "key-0001")
             scene.write(queues.finish, taken, "lan", scene.now)
@@ -78,10 +78,10 @@ def test_a_thread_is_read_back_to_its_beginning(scene: Scene) -> None:
             before = page.before
             if before is None:
                 break
-    assert seen.count("chào") == 89
+    assert seen.count("chào") == 49
     assert seen[0] == "gặp cán bộ"
     assert seen.count("giữa chừng") == 1
-    assert len(seen) == 90 + 3
+    assert len(seen) == 50 + 3
 
 
 def plans(database: Database, statements: list[tuple[str, object]]) -> list[str]:
@@ -95,7 +95,7 @@ def plans(database: Database, statements: list[tuple[str, object]]) -> list[str]
 
 
 def test_every_list_and_thread_uses_an_index(database: Database) -> None:
-    fill(database, 3000, 30_000, AS_IN_LIFE)
+    fill(database, 3000, 12_000, AS_IN_LIFE)
     statements: list[tuple[str, object]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
@@ -108,7 +108,7 @@ def test_every_list_and_thread_uses_an_index(database: Database) -> None:
             reading.list_page(session, queue)
             reading.list_page(session, queue, key)
         reading.thread(session, 1)
-        reading.thread(session, 1, 20_000)
+        reading.thread(session, 1, 9_000)
         reading.counts(session)
         reading.marks(session, {1, 2})
 

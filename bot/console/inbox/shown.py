@@ -103,6 +103,7 @@ def entry(session: Session, one: Entry, catalog: Catalog, now: datetime) -> dict
             "who": one.message.name or T["automatic"],
             "text": mask(one.message.text) or T["no_text"],
             "state": T["send_states"].get(one.state, ""),
+            "pending": one.state in {"waiting", "sending"},
             "bad": one.state in {"failed", "uncertain", "expired"},
             "why": mask(one.error) if one.state in {"failed", "uncertain", "expired"} else "",
         }

@@ -79,6 +79,14 @@
   const address = location.pathname + (query.size ? `?${query}` : "");
   history.replaceState(history.state, "", address + location.hash);
 
+  // A message that is on its way is looked after until it has arrived.
+  let pendingTimer = 0;
+  function lookAgain() {
+    clearTimeout(pendingTimer);
+    if (document.querySelector("#tin [data-pending]")) pendingTimer = setTimeout(refresh, 3000);
+  }
+  lookAgain();
+
   let fetching = false;
   let again = false;
   async function refresh() {
@@ -105,6 +113,7 @@
       // The stream says when the connection is back.
     } finally {
       fetching = false;
+      lookAgain();
       if (again) {
         again = false;
         refresh();
