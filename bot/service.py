@@ -4,6 +4,9 @@ Receiving commits the message and returns at once. Working off takes one message
 of a sender at a time: the turn, the new memory, the reply in the outbox and the
 end of the inbox row are one transaction, so a crash loses nothing and says nothing twice.
 A photo is fetched and read before that transaction, and never stored.
+While an advisor has the conversation the bot says nothing: what it would have said is kept as a draft for them
+(``bot.desk``). Only what the citizen may demand of the machine at any time is still done and answered by it: to erase
+their data, and to end or renew notices. These are rights, asked for in set words; nobody should have to wait for them.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ from bot.channels.rendering import to_json as message_json
 from bot.citizen import CitizenDossiers, citizen_of
 from bot.clock import Clock, utc_now
 from bot.conversation.memory import from_json, to_json
-from bot.conversation.model import Incoming, Outcome, Reply
+from bot.conversation.model import Incoming, Memory, Outcome, Reply
 from bot.conversation.model import Turn as Said
 from bot.conversation.owner import CHATS
 from bot.conversation.talk import Talk, failed_turn
+from bot.desk import alerts, held, queues
 from bot.dossiers import access
 from bot.edits.live import LiveEdits
 from bot.logs import in_turn
@@ -37,7 +41,7 @@ from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Dossier, Handoff, Inbox, Outbox, Turn
+from bot.storage.tables import Conversation, Dossier, Inbox, Outbox, Turn
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
@@ -49,6 +53,8 @@ AGAIN_MOST = 3  # uncertain replies told once more
 _RECEIVED = Counter("motcua_messages_received_total", "Messages taken in", ["channel", "duplicate"])
 _TURNS = Counter("motcua_turns_total", "Turns by outcome", ["channel", "outcome"])
 _SECONDS = Histogram("motcua_turn_seconds", "Time from claim to commit", buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 2, 10))
+_KEPT_WHILE_TAKEN = frozenset({"complaint", "rating"})
+_RIGHTS = frozenset({"erase", "unsubscribe", "resubscribe"})
 _ERRORS = Counter("motcua_turn_errors_total", "Turns that broke inside", ["channel"])
 
 
@@ -151,6 +157,8 @@ class Service:
             swept = queue.sweep(session, self.clock())
             for inbox_id in swept.dead:
                 self._give_up(session, inbox_id)
+            for outbox_id in swept.uncertain:
+                queues.unsent(session, session.get_one(Outbox, outbox_id), self.clock())
 
     def _read_photo(self, incoming: Incoming, *, last_try: bool) -> Incoming:
         """A photo with the codes found on it in place of the reference; everything else as it is.
@@ -180,6 +188,8 @@ class Service:
             return None
         conversation.unreachable_at = None
         talk = self.talk.pinned(now)
+        if incoming.kind == "text" and alerts.is_code(incoming.channel, incoming.text):
+            return self._link(session, incoming, inbox_id, conversation, now)
         dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
             said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
@@ -189,15 +199,30 @@ class Service:
         if "erase" in said.effects:
             erase(session, incoming.channel, incoming.sender, now)
             incoming = replace(incoming, text="")
-        self._store(session, incoming, inbox_id, conversation, said, now)
+        self._store(session, incoming, inbox_id, conversation, said, now, drafted=_is_draft(conversation, memory, said))
         if incoming.kind == "contact" or "erase" in said.effects:
             # A shared number serves the comparison only.
             session.get_one(Inbox, inbox_id).payload = {}
         return said
 
+    def _link(
+        self, session: Session, incoming: Incoming, inbox_id: int, conversation: Conversation, now: datetime
+    ) -> Said:
+        """An advisor links their own chat, where they are told of citizens who wait. The code is not kept."""
+        text = alerts.link(session, self.settings, incoming.channel, incoming.sender, incoming.text, now)
+        memory = replace(from_json(conversation.memory), at=now)
+        said = Said(
+            "out_of_scope", (), (), (), Outcome.ACKNOWLEDGED, (Reply(text),), memory, evidence={"how": "staff_link"}
+        )
+        self._store(session, replace(incoming, text=""), inbox_id, conversation, said, now)
+        session.get_one(Inbox, inbox_id).payload = {}
+        return said
+
     def _conversation(self, session: Session, incoming: Incoming, now: datetime) -> Conversation:
+        """The sender's conversation, locked: an advisor who takes it does so before this turn or after it."""
         where = (Conversation.channel == incoming.channel, Conversation.sender == incoming.sender)
-        conversation = session.exec(select(Conversation).where(*where)).first()
+        query = select(Conversation).where(*where).with_for_update()
+        conversation = session.exec(query.execution_options(populate_existing=True)).first()
         if conversation is None:
             conversation = Conversation(channel=incoming.channel, sender=incoming.sender, created_at=now, last_at=now)
             session.add(conversation)
@@ -212,9 +237,16 @@ class Service:
         conversation: Conversation,
         said: Said,
         now: datetime,
+        *,
+        drafted: bool = False,
     ) -> None:
+        """Stores a turn and what is said; ``drafted``: an advisor has the conversation, nothing is said."""
         rendered = render_all(said.replies, incoming.channel)
-        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu))
+        office = self.talk.desk(now).office
+        unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
+        # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
+        greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
+        conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
         session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
@@ -224,6 +256,11 @@ class Service:
         }  # fmt: skip
         messages = list(rendered.messages)
         received = session.get(Inbox, inbox_id)
+        if unsure:
+            until = held.deadline(session, office, now)
+            held.hold(session, conversation, inbox_id, messages, until, now)
+            messages = list(render(held.notice(until), incoming.channel).messages)
+        told = [message_json(message) for message in messages]
         session.add(
             Turn(
                 conversation_id=conversation.id,
@@ -232,14 +269,22 @@ class Service:
                 intent=said.intent,
                 outcome=said.outcome,
                 understanding=understanding,
-                replies={"replies": [message_json(message) for message in messages]},
+                replies={"replies": [], "draft": told} if drafted else {"replies": told},
                 at=now,
                 channel=incoming.channel,
                 procedure=said.procedures[0][:12] if said.procedures else None,
                 waited_ms=_milliseconds(self.clock() - received.received_at) if received else None,
             )
         )
-        messages = self._again(session, incoming, now) + messages
+        if drafted:
+            for effect in _KEPT_WHILE_TAKEN.intersection(said.effects):
+                queues.ask(session, conversation, effect, _kept(incoming), now)
+            queues.place(session, conversation, now)
+            return
+        again = self._again(session, incoming, now)
+        if again:
+            queues.settle_unsent(session, conversation, now)
+        messages = again + messages
         if incoming.tapped and messages and self._was_menu(session, incoming):
             messages[0] = replace(messages[0], edits=incoming.tapped)
         for number, message in enumerate(messages):
@@ -257,7 +302,10 @@ class Service:
                 ),
             )
         for effect in said.effects:
-            self._effect(session, effect, incoming, conversation.id, now)
+            self._effect(session, effect, incoming, conversation, now)
+        if said.outcome in {Outcome.ANSWER, Outcome.STATUS} and not unsure and "miss" not in said.effects:
+            queues.settle_misses(session, conversation, now)
+        queues.place(session, conversation, now, queues.BOT if conversation.queue == queues.WAITING else None)
 
     def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""
@@ -299,7 +347,9 @@ class Service:
         ).first()
         return tapped is not None and bool(tapped.body.get("menu"))
 
-    def _effect(self, session: Session, effect: str, incoming: Incoming, conversation_id: int, now: datetime) -> None:
+    def _effect(
+        self, session: Session, effect: str, incoming: Incoming, conversation: Conversation, now: datetime
+    ) -> None:
         what, _, code = effect.partition(":")
         citizen = citizen_of(incoming)
         if what == "unsubscribe":
@@ -318,8 +368,7 @@ class Service:
                 evidence = f"{incoming.channel}:{incoming.message_id}"
                 consent.subscribe(session, consent.SMS, dossier.phone, code, now, evidence=evidence)
         elif what in {"handoff", "complaint", "rating", "miss"}:
-            text = _kept(incoming)
-            session.add(Handoff(conversation_id=conversation_id, kind=what, text=text, created_at=now))
+            queues.ask(session, conversation, what, _kept(incoming), now)
 
     def _broke(self, inbox_id: int, owner: str, error: Exception) -> None:
         with self.database.write() as session:
@@ -337,12 +386,20 @@ class Service:
         known = session.exec(select(Turn.id).where(col(Turn.inbox_id) == inbox_id)).first()
         if known is None:
             said = failed_turn(from_json(conversation.memory), now)
-            self._store(session, incoming, inbox_id, conversation, said, now)
+            taken = conversation.taken_by is not None
+            self._store(session, incoming, inbox_id, conversation, said, now, drafted=taken)
             _TURNS.labels(incoming.channel, Outcome.FAILED).inc()
 
 
 def _milliseconds(passed: timedelta) -> int:
     return min(max(0, round(passed.total_seconds() * 1000)), 2**31 - 1)
+
+
+def _is_draft(conversation: Conversation, before: Memory, said: Said) -> bool:
+    """Whether an advisor has the conversation, and the citizen demands nothing that is the machine's own business."""
+    if conversation.taken_by is None:
+        return False
+    return not (_RIGHTS.intersection(said.effects) or "erase" in {before.pending, said.memory.pending})
 
 
 def _kept(incoming: Incoming) -> str:

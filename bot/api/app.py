@@ -25,7 +25,7 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, figures, notices, office_settings, simulator, team
+from bot.console import audit, entrance, figures, inbox, notices, office_settings, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
 from bot.console.procedures import importing, office
@@ -59,6 +59,10 @@ def create_app(
     streams = web.Streams(database, clock, lambda: background.news("web"))
     background.beside("web", streams.look)
     background.beside("edits", service.edits.look)
+    live = inbox.Live(database)
+    background.beside("inbox", live.look)
+
+    every_stream = _Streams((streams, live))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +70,7 @@ def create_app(
         try:
             yield
         finally:
-            streams.close()
+            every_stream.close()
             await background.stop()
 
     app = FastAPI(
@@ -78,7 +82,7 @@ def create_app(
         Guard, bodies={**dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), **STAFF_BODIES},
         frames={web.EMBED: settings.embed_origins},
     )  # fmt: skip
-    app.state.streams = streams  # whoever stops the server ends them first
+    app.state.streams = every_stream  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates, streams))
     app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
@@ -89,6 +93,7 @@ def create_app(
         simulator,
     ):  # fmt: skip
         app.include_router(pages.router(console))
+    app.include_router(inbox.router(console, live))
     for screens in (kiosk, board, survey_pages):
         app.include_router(screens.router(console))
     app.include_router(dossiers.router(settings, database, clock))
@@ -104,6 +109,18 @@ def create_app(
         return dossiers.problem(422, "Dữ liệu sai", f"{where}: {first['msg']}")
 
     return app
+
+
+class _Streams:
+    """All endless answers of the process."""
+
+    def __init__(self, kinds: tuple[web.Streams, inbox.Live]) -> None:
+        self._kinds = kinds
+
+    def close(self) -> None:
+        """Ends them all."""
+        for streams in self._kinds:
+            streams.close()
 
 
 def _reasons(session: Session, background: Background, now: datetime) -> dict[str, str]:

@@ -25,6 +25,8 @@ from bot.channels.port import PushChannel, SendError
 from bot.channels.rendering import from_json
 from bot.clock import Clock
 from bot.conversation.model import Incoming
+from bot.desk import queues as desk_queues
+from bot.desk.sweep import sweep as desk_sweep
 from bot.logs import in_turn
 from bot.notices import control, policy, routes
 from bot.notices.reminders import remind
@@ -84,6 +86,7 @@ class Background:
         for number in range(INBOX_WORKERS):
             self._holding.append(self._spawn(f"inbox {number}", self._inbox))
         self._spawn("sweep", self._sweep)
+        self._spawn("desk", self._desk)
         self._holding.append(self._spawn("notices", self._notices))
         self._spawn("reminders", self._reminders)
         self._spawn("retention", self._retention)
@@ -172,6 +175,14 @@ class Background:
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _desk(self) -> None:
+        now = self.clock()
+        office = self.service.talk.desk(now).office
+        if await run_in_threadpool(desk_sweep, self.database, self.settings, office, now):
+            for name in ("web", "sms", *self.channels):
+                self._ring(name)
         await asyncio.sleep(SWEEP_SECONDS)
 
     async def _notices(self) -> None:
@@ -301,6 +312,8 @@ class Background:
                 case _:
                     if queue.mark_failed(session, outbox_id, owner, now, told):
                         routes.fall_back(session, session.get_one(Outbox, outbox_id), self.settings, now)
+            if error.kind in {"uncertain", "failed", "closed"}:
+                desk_queues.unsent(session, session.get_one(Outbox, outbox_id), now)
             if error.kind == "blocked":
                 who = (Conversation.channel == row.channel, Conversation.sender == row.recipient)
                 conversation = session.exec(select(Conversation).where(*who)).first()

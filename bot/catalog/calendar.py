@@ -54,6 +54,10 @@ class Calendar:
             return True
         return day not in _MORE_OFF and bool(_vietnam().is_working_day(day))
 
+    def is_holiday(self, day: date) -> bool:
+        """Whether it is a public holiday or a day off of the office's own; weekends are none by themselves."""
+        return day in self.days_off or day in _MORE_OFF or day in _vietnam()
+
     def on_or_after(self, day: date) -> date:
         """The day itself, or the next working day.
 

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from bot.channels.web import same_origin
 from bot.console import accounts
+from bot.console.inbox.own import own_page
 from bot.console.pages import COOKIE, NAV, Console, Signed, kept_form, local_path
 from bot.errors import BadInputError
 from bot.texts import phrases
@@ -68,7 +69,7 @@ def router(console: Console) -> APIRouter:
 
     @routes.get("/me", response_class=HTMLResponse)
     async def me(request: Request, who: Signed = reads) -> Response:
-        return console.page(request, "me.html", who)
+        return await own_page(console, request, who)
 
     @routes.post("/me/password", response_class=HTMLResponse)
     async def change_password(
@@ -92,7 +93,7 @@ def router(console: Console) -> APIRouter:
         try:
             await console.write(change)
         except BadInputError as refused:
-            return console.page(request, "me.html", who, 409, error=str(refused))
+            return await own_page(console, request, who, 409, error=str(refused))
         return console.page(request, "sign_in.html", done=said["password_changed"])
 
     return routes

@@ -31,6 +31,7 @@ COOKIE = "motcua_staff"
 SIGN_IN = "/staff/sign-in"
 CSRF_HEADER = "x-csrf-token"  # of a script's request; a form has the field "csrf"
 NAV = (
+    ("/staff/inbox", "Hộp thư", "inbox"),
     ("/staff/dossiers", "Hồ sơ", "dossiers"),
     ("/staff/notices", "Tin báo", "notices"),
     ("/staff/procedures", "Thủ tục", "procedures"),

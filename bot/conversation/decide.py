@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bot.catalog.answers import Desk, cases, compose, of_case
 from bot.catalog.office import hours_text
+from bot.catalog.opening import answer_words
 from bot.catalog.schema import Aspect, Procedure
 from bot.conversation import wording
 from bot.conversation.model import Button, Choice, DossierView, Memory, Outcome, Reply, Turn
@@ -319,7 +320,8 @@ def _office(kind: str) -> Callable[[Understanding, Memory, Context], Turn]:
 
 
 def _handoff(understanding: Understanding, memory: Memory, context: Context) -> Turn:
-    text = _T["handoff"].format(contact=wording.contact(context.desk))
+    when = answer_words(context.desk.office, context.now)
+    text = _T["handoff"].format(when=f" {when}" if when else "", contact=wording.contact(context.desk))
     return _turn(understanding, Outcome.HANDOFF, _said(text), _settled(memory), effects=("handoff",))
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, select
 
 from bot.conversation.model import Incoming
 from bot.storage import queue
-from bot.storage.tables import Inbox, Outbox, Preference
+from bot.storage.tables import Conversation, Inbox, Outbox, Preference
 
 log = logging.getLogger(__name__)
 MOST_ANSWERS = 10  # to one number within …
@@ -21,11 +21,20 @@ _LABELS = {TOO_MANY: "limit"}
 
 
 def has_enough_answers(session: Session, sender: str, now: datetime) -> bool:
-    """Whether this number got all answers of the hour already, those under way counted in."""
+    """Whether this number got all answers of the hour already, those under way counted in.
+
+    While an advisor has the conversation nothing is answered by a machine, and every message must reach them.
+    """
+    taken = select(Conversation.id).where(
+        Conversation.channel == "sms", Conversation.sender == sender, col(Conversation.taken_by).is_not(None)
+    )
+    if session.exec(taken).first() is not None:
+        return False
     answers = select(func.count()).where(
         Outbox.channel == "sms",
         Outbox.recipient == sender,
         Outbox.kind == "reply",
+        col(Outbox.inbox_id).is_not(None),  # of the machine, not of an advisor
         col(Outbox.created_at) > now - WITHIN,
     )
     open_messages = select(func.count()).where(

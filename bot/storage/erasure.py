@@ -16,10 +16,13 @@ from sqlmodel import Session, col, select
 from bot.storage.tables import (
     Access,
     Conversation,
+    DeskMessage,
     Handoff,
+    Held,
     Inbox,
     Outbox,
     Preference,
+    StaffChat,
     Survey,
     Turn,
 )
@@ -36,8 +39,12 @@ def erase(session: Session, channel: str, sender: str, now: datetime) -> None:
     for table, values in (
         (Turn, {"text": "", "replies": {}, "understanding": {}}),
         (Handoff, {"text": "", "state": "done", "closed_at": now}),
+        (DeskMessage, {"text": ""}),
+        (Held, {"replies": {}}),
     ):
         _run(session, update(table).where(col(table.conversation_id).in_(ids)).values(**values))
+    unchecked = update(Held).where(col(Held.conversation_id).in_(ids), col(Held.state) == "waiting")
+    _run(session, unchecked.values(state="erased", decided_at=now))
     _run(session, update(Conversation).where(col(Conversation.id).in_(ids)).values(memory={}))
     _run(session, update(Inbox).where(*_is(Inbox, *who), col(Inbox.state).in_(("done", "dead"))).values(payload={}))
     settled = ("sent", "delivered", "failed", "expired", "cancelled", "uncertain")
@@ -55,6 +62,7 @@ def erase(session: Session, channel: str, sender: str, now: datetime) -> None:
         .where(col(Survey.channel) == channel, col(Survey.dossier_code).in_(asked), col(Survey.comment) != "")
         .values(comment="", comment_state="none"),
     )
+    _run(session, delete(StaffChat).where(*_is(StaffChat, *who)))
     _run(session, delete(Access).where(*_is(Access, *who)))
     had = session.exec(
         select(Preference.id).where(Preference.channel == channel, Preference.recipient == sender).limit(1)

@@ -13,7 +13,19 @@ from sqlalchemy import ColumnElement, String, and_, cast, delete, or_, update
 from sqlmodel import Session, col, select
 
 from bot.settings import Settings
-from bot.storage.tables import Access, Conversation, Handoff, Inbox, Lookup, OneTimeCode, Outbox, Survey, Turn
+from bot.storage.tables import (
+    Access,
+    Conversation,
+    DeskMessage,
+    Handoff,
+    Held,
+    Inbox,
+    Lookup,
+    OneTimeCode,
+    Outbox,
+    Survey,
+    Turn,
+)
 
 KEEP_MESSAGES = timedelta(days=7)  # long enough to look into a fault
 _BATCH = 1000
@@ -33,6 +45,7 @@ class Pruned:
     outbox: int
     proofs: int
     comments: int
+    desk: int  # what advisors said, and answers held for them
 
     @property
     def more(self) -> bool:
@@ -48,8 +61,11 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
     sent = and_(
         col(Outbox.state).in_(("sent", "delivered", "failed", "expired", "cancelled")), col(Outbox.kind) != "notice"
     )
+    # The page shows an advisor's messages from here, as long as the rest of the talk.
+    on_page = and_(col(Outbox.channel) == "web", col(Outbox.dedupe_key).startswith("desk:"))
     old_outbox = or_(
-        and_(sent, col(Outbox.created_at) < messages),
+        and_(sent, ~on_page, col(Outbox.created_at) < messages),
+        and_(sent, on_page, col(Outbox.created_at) < talk),
         # A one-time code is worth nothing any more, and its words say it.
         and_(col(Outbox.kind) == "otp", col(Outbox.expires_at) < now, col(Outbox.state).notin_(("waiting", "sending"))),
         # An uncertain reply is offered again with the next message; after so long nobody waits for it.
@@ -77,6 +93,13 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
         proofs=_delete(session, Access, col(Access.until) < now)
         + _delete(session, OneTimeCode, col(OneTimeCode.expires_at) < now),
         comments=_empty(session, Survey, and_(col(Survey.answered_at) < talk, col(Survey.comment) != ""), comment=""),
+        desk=_empty(session, DeskMessage, and_(col(DeskMessage.at) < talk, col(DeskMessage.text) != ""), text="")
+        + _empty(
+            session,
+            Held,
+            and_(col(Held.state) != "waiting", col(Held.created_at) < talk, _filled(Held.replies)),
+            replies={},
+        ),
     )
 
 

@@ -139,6 +139,8 @@ class Conversation(SQLModel, table=True):
     __tablename__ = "conversation"
     __table_args__ = (
         UniqueConstraint("channel", "sender", name="uq_conversation_sender"),
+        Index("ix_conversation_queue", "queue", "queued_at", "id"),
+        Index("ix_conversation_last", "last_at", "id"),
         {"sqlite_autoincrement": True},  # a new citizen must never get an erased one's number
     )
 
@@ -150,16 +152,27 @@ class Conversation(SQLModel, table=True):
     unreachable_at: datetime | None = _at(nullable=True)  # blocked us; empty again once they write
     created_at: datetime = _at()
     last_at: datetime = _at()
+    # The advisors' inbox; see bot.desk.queues.
+    queue: str = Field(default="bot", max_length=8, sa_column_kwargs={"server_default": "bot"})
+    queued_at: datetime | None = _at(nullable=True)  # since when it stands in this queue
+    version: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # grows with every change staff may see
+    advisor_at: datetime | None = _at(nullable=True)  # the advisor's last sign of life
+    answered_at: datetime | None = _at(nullable=True)  # an advisor's last message
+    counter: str | None = Field(default=None, max_length=120)  # passed on to this counter of the office
 
 
 class Turn(SQLModel, table=True):
     """One message and its answer, kept ``keep_talk_days``; then only figures.
 
     The figures are read from one index alone, in its order: a million turns are summed up without touching a row.
+    ``replies``: {"replies": [message …]} as told; "draft": the same for the advisor who has the conversation, not told.
     """
 
     __tablename__ = "turn"
-    __table_args__ = (Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),)
+    __table_args__ = (
+        Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),
+        Index("ix_turn_thread", "conversation_id", "id"),
+    )
 
     id: int | None = _id()
     conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
@@ -180,15 +193,17 @@ class Handoff(SQLModel, table=True):
     """A citizen waits for a person, or left a complaint or a rating."""
 
     __tablename__ = "handoff"
+    __table_args__ = (Index("ix_handoff_open", "state", "created_at"),)
 
     id: int | None = _id()
     conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
-    kind: str = Field(max_length=16)  # handoff | complaint | rating | miss
+    kind: str = Field(max_length=16)  # see bot.desk.queues.WAITS; and rating
     text: str = Field(max_length=4000)
     state: str = Field(default="open", max_length=12)  # open | done
     taken_by: str | None = Field(default=None, max_length=64)
     created_at: datetime = _at()
     closed_at: datetime | None = _at(nullable=True)
+    alerted_at: datetime | None = _at(nullable=True)  # the advisors were told that nobody takes it
 
 
 _OPEN = text("status IN (1, 2, 4, 5, 6)")
@@ -328,6 +343,7 @@ class Staff(SQLModel, table=True):
     failed: int = 0
     locked_until: datetime | None = _at(nullable=True)
     locks: int = 0  # how often it was locked since it was last entered
+    display_name: str | None = Field(default=None, max_length=40)  # told to citizens; the name where it is empty
     created_at: datetime = _at()
 
 
@@ -509,6 +525,86 @@ class NoticeTemplate(SQLModel, table=True):
     version: int = 1
     by: str = Field(max_length=64)
     at: datetime = _at()
+
+
+class Held(SQLModel, table=True):
+    """An answer of the bot that waits for an advisor's approval.
+
+    States: waiting → approved | edited | expired (the deadline passed) | taken (an advisor has the conversation) |
+    erased. Whoever changes the state from "waiting" acts; nobody else does.
+    """
+
+    __tablename__ = "held"
+    __table_args__ = (
+        Index("ix_held_due", "state", "deadline_at"),
+        Index("ix_held_conversation", "conversation_id", "state"),
+    )
+
+    id: int | None = _id()
+    conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False))
+    inbox_id: int = Field(sa_column=Column(BIG_ID, nullable=False, unique=True))
+    replies: dict[str, Any] = _json()  # {"replies": [message …]}
+    state: str = Field(default="waiting", max_length=12)
+    deadline_at: datetime = _at()
+    by: str | None = Field(default=None, max_length=64)
+    created_at: datetime = _at()
+    decided_at: datetime | None = _at(nullable=True)
+
+
+class DeskMessage(SQLModel, table=True):
+    """What a citizen was told by an advisor, or on the advisors' behalf ("… đang trả lời ông/bà")."""
+
+    __tablename__ = "desk_message"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "key", name="uq_desk_message_key"),
+        Index("ix_desk_message_thread", "conversation_id", "at"),
+    )
+
+    id: int | None = _id()
+    conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False))
+    key: str = Field(max_length=64)  # made by the page: a repeat is sent once
+    kind: str = Field(max_length=8)  # advisor | notice
+    by: str | None = Field(default=None, max_length=64)  # the account; None: nobody (a deadline, closing time)
+    name: str = Field(default="", max_length=80)  # as the citizen was told
+    text: str = Field(max_length=4000)
+    outbox_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True))  # of its last part
+    at: datetime = _at()
+
+
+class CannedReply(SQLModel, table=True):
+    """A reply that advisors send often, by its shortcut."""
+
+    __tablename__ = "canned_reply"
+
+    id: int | None = _id()
+    shortcut: str = Field(max_length=20, unique=True)
+    text: str = Field(max_length=2000)
+    version: int = 1
+    by: str = Field(max_length=64)
+    at: datetime = _at()
+
+
+class StaffChat(SQLModel, table=True):
+    """An advisor's own chat, where the office tells that a citizen waits."""
+
+    __tablename__ = "staff_chat"
+    __table_args__ = (UniqueConstraint("channel", "sender", name="uq_staff_chat"),)
+
+    id: int | None = _id()
+    staff: str = Field(max_length=64, index=True)
+    channel: str = Field(max_length=20)
+    sender: str = Field(max_length=128)
+    created_at: datetime = _at()
+
+
+class StaffCode(SQLModel, table=True):
+    """The one-time code with which an advisor links a chat; only its HMAC is kept."""
+
+    __tablename__ = "staff_code"
+
+    staff: str = Field(primary_key=True, max_length=64)
+    digest: str = Field(max_length=64)
+    expires_at: datetime = _at()
 
 
 class Heartbeat(SQLModel, table=True):

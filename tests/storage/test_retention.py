@@ -9,7 +9,7 @@ from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.retention import Pruned, prune
-from bot.storage.tables import Conversation, Handoff, Inbox, Lookup, Outbox, Turn
+from bot.storage.tables import Conversation, DeskMessage, Handoff, Held, Inbox, Lookup, Outbox, Turn
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 LEASE = timedelta(minutes=1)
@@ -69,6 +69,29 @@ def test_memories_and_finished_handoffs_are_emptied_with_the_talk(database: Data
             {"question": "…"},
         ]
         assert [row.text for row in session.exec(select(Handoff).order_by(Handoff.id))] == ["", "chờ lâu", "chờ lâu"]
+
+
+def test_what_advisors_said_goes_with_the_talk(database: Database, settings: Settings) -> None:
+    def said(key: str, days: float) -> DeskMessage:
+        return DeskMessage(conversation_id=1, key=key, kind="advisor", text="chào bà", at=_days(days))
+
+    def held(inbox_id: int, state: str, days: float) -> Held:
+        return Held(
+            conversation_id=1, inbox_id=inbox_id, replies={"replies": [{"text": "chào"}]}, state=state,
+            created_at=_days(days), deadline_at=_days(days),
+        )  # fmt: skip
+
+    on_page = Outbox(
+        kind="reply", channel="web", recipient="an", dedupe_key="desk:1:0", body={"text": "chào bà"}, state="delivered",
+        not_before=_days(8), created_at=_days(8),
+    )  # fmt: skip
+    _add(database, said("old", 91), said("new", 89), held(1, "approved", 91), held(2, "waiting", 91), on_page)
+    pruned = _prune(database, settings)
+    assert (pruned.desk, pruned.outbox) == (2, 0)
+    assert _prune(database, settings).desk == 0
+    with database.read() as session:
+        assert {one.key for one in session.exec(select(DeskMessage)) if one.text} == {"new"}
+        assert {one.inbox_id for one in session.exec(select(Held)) if one.replies} == {2}
 
 
 def test_old_lookups_go(database: Database, settings: Settings) -> None:

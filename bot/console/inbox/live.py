@@ -1,0 +1,146 @@
+"""News for the open pages of the inbox, as server-sent events: what stands in the queues, and what has changed.
+
+One look at the database a second serves all pages of a process, whichever replica made the change, and only while a
+page is open. An event says that there is something new; the page then fetches itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from bot.desk import queues, reading
+from bot.desk.reading import Mark
+from bot.storage.database import Database
+
+log = logging.getLogger("motcua.inbox")
+LOOK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0
+RETRY_MILLISECONDS = 2000
+PER_PROCESS = 200
+
+
+class Page:
+    """One open page: whose, and which conversation it shows (0: a list)."""
+
+    def __init__(self, staff: str, conversation_id: int) -> None:
+        self.staff = staff
+        self.conversation_id = conversation_id
+        self.news = asyncio.Event()
+        self.known: Mapping[int, Mark] | None = None
+
+
+class Live:
+    """All open pages of one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._pages: set[Page] = set()
+        self._marks: Mapping[int, Mark] = {}
+        self._looked = False
+        self._closing = False
+
+    def open(self, page: Page, still_in: Callable[[], Awaitable[bool]]) -> StreamingResponse | None:
+        """The endless answer to one page; None where there are too many, or the process is stopping.
+
+        Args:
+            page: who looks at what.
+            still_in: whether the session is alive; asked with every heartbeat.
+        """
+        if self._closing or len(self._pages) >= PER_PROCESS:
+            return None
+        self._pages.add(page)
+        self._looked = False  # this page's conversation is not among the marks yet
+        return _Events(self._events(page, still_in), lambda: self._pages.discard(page))
+
+    def close(self) -> None:
+        """Ends all streams and opens no more."""
+        self._closing = True
+        for page in self._pages:
+            page.news.set()
+
+    async def look(self) -> None:
+        """One round: sees what has changed and wakes the pages."""
+        if not self._pages:
+            self._looked = False
+        else:
+            watched = {page.conversation_id for page in self._pages}
+            self._marks = await run_in_threadpool(self._read, watched)
+            self._looked = True
+            for page in self._pages:
+                if page.known != self._marks:
+                    page.news.set()
+        await asyncio.sleep(LOOK_SECONDS)
+
+    def _read(self, watched: set[int]) -> Mapping[int, Mark]:
+        with self._database.read() as session:
+            return reading.marks(session, watched)
+
+    async def _events(self, page: Page, still_in: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+        yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        while not self._closing:
+            page.news.clear()
+            if self._looked and page.known != self._marks:
+                told, page.known = _news(page, self._marks), self._marks
+                yield f"data: {json.dumps(told, ensure_ascii=False)}\n\n"
+                continue  # what came while this was on its way
+            try:
+                await asyncio.wait_for(page.news.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                try:
+                    if not await still_in():
+                        yield "event: expired\ndata: {}\n\n"
+                        return
+                except SQLAlchemyError as error:
+                    log.warning("luồng tin của hộp thư đóng lại: %s", type(error).__name__)
+                    return
+                yield ":\n\n"
+
+
+def _news(page: Page, marks: Mapping[int, Mark]) -> dict[str, Any]:
+    """What a page is told.
+
+    ``counts``: of each queue of work; ``changed``: the list or its own conversation looks different now; ``ring``:
+    somebody new waits, or the citizen of a conversation that this advisor has wrote.
+    """
+    before = page.known
+    counts = {name: sum(mark.queue == name for mark in marks.values()) for name in queues.QUEUES[:3]}
+    if before is None:
+        return {"counts": counts, "changed": True, "ring": False}
+    mine = page.conversation_id
+    return {
+        "counts": counts,
+        "changed": marks.get(mine) != before.get(mine) if mine else True,
+        "ring": any(_rings(page.staff, before.get(number), mark) for number, mark in marks.items()),
+    }
+
+
+def _rings(staff: str, before: Mark | None, now: Mark) -> bool:
+    if now.queue in {queues.WAITING, queues.HELD}:
+        return before is None or before.queue != now.queue
+    wrote: datetime | None = before.last_at if before else None
+    return now.by == staff and before is not None and wrote != now.last_at
+
+
+class _Events(StreamingResponse):
+    """A stream that says when it has ended, however it did."""
+
+    def __init__(self, events: AsyncIterator[str], leave: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams until either side ends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
