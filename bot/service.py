@@ -31,6 +31,7 @@ from bot.conversation.talk import Talk, failed_turn
 from bot.dossiers import access
 from bot.notices import consent
 from bot.receipts import read_receipt
+from bot.review.doubt import note as note_doubt
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
@@ -208,18 +209,18 @@ class Service:
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
         messages = list(rendered.messages)
-        session.add(
-            Turn(
-                conversation_id=conversation.id,
-                inbox_id=inbox_id,
-                text=_kept(incoming),
-                intent=said.intent,
-                outcome=said.outcome,
-                understanding=understanding,
-                replies={"replies": [message_json(message) for message in messages]},
-                at=now,
-            )
+        turn = Turn(
+            conversation_id=conversation.id,
+            inbox_id=inbox_id,
+            text=_kept(incoming),
+            intent=said.intent,
+            outcome=said.outcome,
+            understanding=understanding,
+            replies={"replies": [message_json(message) for message in messages]},
+            at=now,
         )
+        note_doubt(session, turn, said.effects)
+        session.add(turn)
         messages = self._again(session, incoming, now) + messages
         if incoming.tapped and messages and self._was_menu(session, incoming):
             messages[0] = replace(messages[0], edits=incoming.tapped)
