@@ -75,9 +75,22 @@ def _size(procedure: Procedure, sections: Sequence[tuple[str, Section]]) -> str:
     return "smallest" if length > SMALLEST_FROM else "small" if length > SMALL_FROM else ""
 
 
-def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Jinja2Templates, clock: Clock,
-           public_base_url: str | None) -> APIRouter:  # fmt: skip
-    """The pages; ``public_base_url`` is what the QR code leads to, else the address the page was asked at."""
+def router(
+    desk_on: Callable[[datetime], Desk],
+    engine: Callable[[], NluEngine],
+    templates: Jinja2Templates,
+    clock: Clock,
+    public_base_url: str | None,
+) -> APIRouter:
+    """The pages.
+
+    Args:
+        desk_on: moment → catalogue and office.
+        engine: the one that reads messages at the moment.
+        templates: of the pages.
+        clock: the time.
+        public_base_url: what the QR code leads to, else the address the page was asked at.
+    """
     routes = APIRouter(include_in_schema=False, prefix="/thu-tuc")
 
     def current(desk: Desk) -> list[Procedure]:
@@ -96,7 +109,7 @@ def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Ji
             for slug, info in desk.catalog.fields.items()
             if by_field[slug]
         ]
-        found = search(query, procedures, engine) if query else []
+        found = search(query, procedures, engine()) if query else []
         return templates.TemplateResponse(
             request, "guide_index.html",
             {"office": desk.office, "fields": fields, "q": query, "found": found, "count": len(procedures)},

@@ -38,7 +38,7 @@ class Aspects:
 
     @classmethod
     def trained(cls, examples: Sequence[Example], patterns: Patterns, added: Sequence[Example] = ()) -> Aspects:
-        """Trains on the messages that ask about a procedure and are labelled with what they ask; on all of ``added``."""
+        """Trains on messages labelled with what they ask about a procedure; of ``added`` on all."""
         # Of each procedure's questions two of three: how things are asked is soon learned, time is short.
         labelled = [example for example in examples if example.aspects]
         questions = [example for example in labelled if example.procedure]

@@ -25,9 +25,10 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, office_settings, simulator, team
+from bot.console import audit, entrance, models, office_settings, review, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
+from bot.review.running import Models
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -49,6 +50,8 @@ def create_app(
     background = Background(settings, database, service, channels, clock)
     streams = web.Streams(database, clock, lambda: background.news("web"))
     background.beside("web", streams.look)
+    bank = Models(settings, database, service, clock, background.owner)
+    background.beside("models", bank.look_on)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +60,7 @@ def create_app(
             yield
         finally:
             streams.close()
+            await run_in_threadpool(bank.stop)
             await background.stop()
 
     app = FastAPI(
@@ -65,15 +69,19 @@ def create_app(
     )  # fmt: skip
     templates = Jinja2Templates(HERE / "templates")
     app.add_middleware(
-        Guard, bodies=dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), frames={web.EMBED: settings.embed_origins}
+        Guard,
+        bodies=dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY) | models.BODIES,
+        frames={web.EMBED: settings.embed_origins},
     )
     app.state.streams = streams  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates, streams))
-    app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
+    app.include_router(
+        guide.router(service.talk.desk, lambda: service.talk.engine, templates, clock, settings.public_base_url)
+    )
     console = Console(settings, database, service, templates, clock)
     console.install(app)
-    for pages in (entrance, dossier_pages, team, office_settings, audit, simulator):
+    for pages in (entrance, review, models, dossier_pages, team, office_settings, audit, simulator):
         app.include_router(pages.router(console))
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))

@@ -31,6 +31,8 @@ COOKIE = "motcua_staff"
 SIGN_IN = "/staff/sign-in"
 CSRF_HEADER = "x-csrf-token"  # of a script's request; a form has the field "csrf"
 NAV = (
+    ("/staff/review", "Chấm câu trả lời", "review"),
+    ("/staff/models", "Bản hiểu", "models"),
     ("/staff/dossiers", "Hồ sơ", "dossiers"),
     ("/staff/team", "Tài khoản", "staff"),
     ("/staff/settings", "Cài đặt", "staff"),

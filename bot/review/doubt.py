@@ -26,9 +26,9 @@ ALIKE = 0.8  # share of words that two questions have in common to be the same
 _ASKED = frozenset({"ask_procedure", "due_date"})
 _CORRECTING = frozenset({"correction", "rejection"})
 _BAD = re.compile(
-    r"\b(?:khong|chua|chang|ko) (?:duoc )?(?:hai long|tot|on|giup|dung|huu ich|nhanh|nhiet tinh)\b"
-    r"|\b(?:te|chan|do|qua do|kem|lau|cham|that vong|buc minh|vo dung|vo ich|sai bet|toi te|tham hai)\b"
-    r"|\b(?:[01]|mot|khong) (?:sao|diem)\b|\b2 (?:sao|diem)\b|\bhai sao\b"
+    r"\b(?:khong|chua|chang) (?:duoc )?(?:hai long|tot|giup|huu ich|nhanh|nhiet tinh|ro rang)\b"
+    r"|\b(?:te|chan|kem|that vong|buc minh|vo dung|vo ich|tham hai|lau qua|cham qua|qua lau|qua cham|lau lac)\b"
+    r"|\b(?:[0-2]|mot|hai) (?:sao|diem)\b"
 )
 _BAD_STARS = re.compile(r"\s*[12]\s*(?:\*|⭐|★|/\s*5|/\s*10)\s*")
 

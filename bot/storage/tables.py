@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, UniqueConstraint, false
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, UniqueConstraint, false, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -466,9 +466,13 @@ class CandidateModel(SQLModel, table=True):
     """
 
     __tablename__ = "candidate_model"
+    __table_args__ = (  # one training at a time, whatever the replicas
+        Index("uq_candidate_training", "state", unique=True, sqlite_where=text("state = 'training'"),
+              postgresql_where=text("state = 'training'")),
+    )  # fmt: skip
 
     id: int | None = _id()
-    state: str = Field(max_length=12, index=True)
+    state: str = Field(max_length=12)
     examples: dict[str, Any] = _json()  # {"examples": [ids], "names": [ids]}
     figures: dict[str, Any] = _json()  # see bot.review.training; of turns it holds ids, never words
     progress: str = Field(default="", max_length=80)
@@ -484,8 +488,10 @@ class ModelChange(SQLModel, table=True):
     """Which model answers since when and by whom; the newest row counts. ``model_id`` None: none of the bank."""
 
     __tablename__ = "model_change"
+    __table_args__ = (UniqueConstraint("after", name="uq_model_change_after"),)
 
     id: int | None = _id()
+    after: int = Field(sa_column=Column(BIG_ID, nullable=False))  # the change before, 0 for the first: none at once
     model_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True))
     kind: str = Field(max_length=12)  # promote | roll_back
     by: str = Field(max_length=64)

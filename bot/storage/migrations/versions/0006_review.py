@@ -75,12 +75,18 @@ def upgrade() -> None:
         _at("at"),
         _at("ended_at", nullable=True),
     )
-    op.create_index("ix_candidate_model_state", "candidate_model", ["state"])
+    training = sa.text("state = 'training'")
+    op.create_index(
+        "uq_candidate_training", "candidate_model", ["state"], unique=True, sqlite_where=training,
+        postgresql_where=training,
+    )  # fmt: skip
     op.create_table(
         "model_change",
         _id(),
+        sa.Column("after", _BIG, nullable=False),
         sa.Column("model_id", _BIG, nullable=True),
         _text("kind", 12),
         _text("by", 64),
         _at("at"),
+        sa.UniqueConstraint("after", name="uq_model_change_after"),
     )
