@@ -12,6 +12,7 @@ from bot.errors import BadInputError
 from bot.evaluation.questions import Question
 from bot.storage.tables import Turn
 from bot.texts import phrases
+from nlu.codes import find_codes
 from nlu.port import ASPECTS, INTENTS
 from nlu.training_data import Example
 
@@ -74,7 +75,12 @@ class Label:
     def question(self, name: str, text: str, kind: str) -> Question:
         """A labelled question to measure an engine with."""
         shape = "ambiguous" if self.ask_back else "multi" if len(self.procedures) > 1 else kind
-        return Question(name, text, self.intent, self.aspects, self.procedures, shape, None)
+        return Question(name, text, self.intent, self.aspects, self.procedures, shape, codes_in(text))
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """The dossier codes of a message: grammar reads them, whatever the model."""
+    return tuple(dict.fromkeys(hit.code for hit in find_codes(text)))
 
 
 def checked(intent: str, aspects: Sequence[str], procedures: str, *, ask_back: bool, catalog: Catalog) -> Label:

@@ -2,8 +2,8 @@
 
 Covered: phone numbers, numbers of papers and accounts, dossier codes and look-up codes, full dates and years of birth,
 names, e-mail addresses and links, house numbers and streets, number plates. What covers them is ``***``, which the
-engine does not read at all: "tôi tên ***, muốn làm khai sinh" is learned as "tôi tên, muốn làm khai sinh". Too much covered is a
-small loss that the advisor can mend; a name without any sign of being one is what only they can see.
+engine does not read at all: "tôi tên ***, làm khai sinh" is learned as "tôi tên, làm khai sinh". Too much covered is
+a small loss that the advisor can mend; a name without any sign of being one is what only they can see.
 
 Codes of procedures, sums of money and numbers of laws are public and stay.
 """
@@ -25,7 +25,8 @@ _SEPARATORS = r"[ \t.,\-_/()]{0,3}"
 _LONG = re.compile(rf"(?<![\w*])\+?\(?{_W}{{0,4}}[\dOolI]*\d(?:{_SEPARATORS}[\dOolI]){{4,}}(?:{_W}\b)?")
 _PUBLIC = re.compile(
     r"(?<![\w.])[1-9]\s?\.\s?\d{6}(?!\d)|\d{1,4}/(?:19|20)\d\d/[A-ZĐ][\w-]+|\b20\d\d[-–/ ]+20\d\d\b"
-    r"|\b(?:nghị định|nghi dinh|thông tư|thong tu|luật|luat|quyết định|quyet dinh|nđ|nd|tt|qđ|qd)(?: số| so)? \d{1,4}/\d{2,4}\b"
+    r"|\b(?:nghị định|nghi dinh|thông tư|thong tu|luật|luat|quyết định|quyet dinh|nđ|nd|tt|qđ|qd)(?: số| so)?"
+    r" \d{1,4}/\d{2,4}\b"
     r"|(?<![\w.,])\d[\d.,]*[ \t]*(?:đồng|dong|đ|vnđ|vnd|nghìn|ngàn|ngan|triệu|trieu|tr|tỷ|ty|k|usd)\b",
     re.IGNORECASE,
 )
@@ -34,7 +35,8 @@ _LINK = re.compile(
     r"(?:https?://|www\.)\S+|\b(?:facebook|fb|zalo|t|instagram|tiktok)\.(?:com|me|vn)/\S+", re.IGNORECASE
 )
 _DATE = re.compile(
-    r"(?<![\w./-])\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:\d{4}|\d{2})(?!\w|[./-]\d)|(?<![\w./-])(?:19|20)\d\d-\d\d?-\d\d?(?!\w|[./-]\d)"
+    r"(?<![\w./-])\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:\d{4}|\d{2})(?!\w|[./-]\d)"
+    r"|(?<![\w./-])(?:19|20)\d\d-\d\d?-\d\d?(?!\w|[./-]\d)"
     r"|\b(?:ngày|ngay) \d{1,2} (?:tháng|thang) \d{1,2} (?:năm|nam) \d{4}\b",
     re.IGNORECASE,
 )
@@ -44,8 +46,8 @@ _BORN = re.compile(
     re.IGNORECASE,
 )
 _SECRET = re.compile(
-    r"\b(?:mã (?:tra cứu|xác nhận|xác thực|otp|bí mật)|ma (?:tra cuu|xac nhan|xac thuc|otp)|otp|mật khẩu|mat khau|pass(?:word)?"
-    r"|pin)\b(?: (?:của|cua) \w+)?\s*(?:là|la|:|=)?\s*(?P<it>(?=[\w-]*\d)[\w-]{3,32})",
+    r"\b(?:mã (?:tra cứu|xác nhận|xác thực|otp|bí mật)|ma (?:tra cuu|xac nhan|xac thuc|otp)|otp|mật khẩu|mat khau"
+    r"|pass(?:word)?|pin)\b(?: (?:của|cua) \w+)?\s*(?:là|la|:|=)?\s*(?P<it>(?=[\w-]*\d)[\w-]{3,32})",
     re.IGNORECASE,
 )
 _LOOKUP = re.compile(r"(?<![\w-])[A-Za-z]{2,4}-\d{3,6}(?![\w-])")
@@ -59,24 +61,27 @@ _HOUSE = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED_STREET = re.compile(
-    rf"(?<![\w/])\d{{1,4}}{_W}?(?:/\d{{1,4}}{_W}?)*,?{_GAP}(?:đường{_GAP}|duong{_GAP})?(?P<cap>{_W}+(?:{_GAP}{_W}+){{1,3}})"
+    rf"(?<![\w/])\d{{1,4}}{_W}?(?:/\d{{1,4}}{_W}?)*,?{_GAP}(?:đường{_GAP}|duong{_GAP})?"
+    rf"(?P<cap>{_W}+(?:{_GAP}{_W}+){{1,3}})"
 )
 _STREET = re.compile(
     rf"\b(?:đường|Đường|phố|Phố|ngõ|hẻm|thôn|xóm|ấp|Ấp|khóm|buôn){_GAP}(?P<cap>{_W}+(?:{_GAP}{_W}+){{0,3}})"
 )
 _NUMBER_BEHIND = re.compile(r"[ \t]+\d{1,3}[A-Za-z]?\b")
-_SURNAMES = (
-    "Nguyễn Trần Lê Phạm Huỳnh Hoàng Phan Vũ Võ Đặng Bùi Đỗ Hồ Ngô Dương Lý Đinh Trương Đoàn Lâm Mai Tô Trịnh Đào Cao "
-    "Lương Lưu Tạ Thạch Sơn Danh Kim Châu Quách Tăng Hà Phùng Vương Triệu Thái Từ Tống Nghiêm Nguyen Tran Pham Huynh Hoang"
-).split()
+_SURNAMES = """
+    Nguyễn Trần Lê Phạm Huỳnh Hoàng Phan Vũ Võ Đặng Bùi Đỗ Hồ Ngô Dương Lý Đinh Trương Đoàn Lâm Mai Tô Trịnh Đào Cao
+    Lương Lưu Tạ Thạch Sơn Danh Kim Châu Quách Tăng Hà Phùng Vương Triệu Thái Từ Tống Nghiêm
+    Nguyen Tran Pham Huynh Hoang""".split()
 _FULL_NAME = re.compile(rf"\b(?:{'|'.join(_SURNAMES)})(?:{_GAP}{_W}+){{1,4}}")
+_SHOUTED = re.compile(rf"\b(?:{'|'.join(_SURNAMES).upper()})(?:{_GAP}{_W}+){{1,4}}")
 _SMALL_NAME = re.compile(
     r"\b(?:nguyễn|trần|phạm|huỳnh|hoàng|đặng|ngô|trương|đinh|dương|bùi|đỗ|võ|vũ|lê|hồ|nguyen|tran|pham|huynh|hoang)"
     rf"{_GAP}(?:văn|thị|van|thi){_GAP}{_W}+(?:{_GAP}{_W}{{2,6}}\b)?",
     re.IGNORECASE,
 )
 _CUE = re.compile(
-    r"\b(?:(?:tôi|toi|em|mình|minh|tui|con|cháu|chau|anh|chị|chi|ông|bà|vợ|chồng|bố|mẹ|ba|má|bé|cha|nó) (?:tên|ten)(?: (?:là|la))?"
+    r"\b(?:(?:tôi|toi|em|mình|minh|tui|con|cháu|chau|anh|chị|chi|ông|bà|vợ|chồng|bố|mẹ|ba|má|bé|cha|nó)"
+    r" (?:tên|ten)(?: (?:là|la))?"
     r"|(?:tên|ten) (?:tôi|toi|em|mình|minh|tui|con|cháu|chau|chồng|chong|vợ|vo|bố|bo|mẹ|me|cha|bé|be) (?:là|la)"
     r"|(?:tên|ten) (?:là|la)|(?:họ|ho) (?:và tên|va ten|tên|ten) ?(?:là|la|:))\s*:?\s+"
     rf"(?P<it>{_W}+(?:{_GAP}{_W}+){{0,4}})",
@@ -86,23 +91,26 @@ _NAMED = re.compile(rf"\b[Tt]ên(?:{_GAP}là)?:?{_GAP}(?P<cap>{_W}+(?:{_GAP}{_W}
 _TITLED = re.compile(
     rf"\b(?:ông|bà|Ông|Bà|anh|chị|Anh|Chị|chú|bác|cô|cán bộ){_GAP}(?P<cap>{_W}+(?:{_GAP}{_W}+){{0,3}})"
 )
-_SPELLED = re.compile(
-    r"\b(?:(?:không|khong|một|mot|mốt|hai|ba|bốn|bon|tư|tu|năm|nam|lăm|lam|sáu|sau|bảy|bay|tám|tam|chín|chin|linh|lẻ)[ ,.]+){7,}"
-    r"(?:không|khong|một|mot|mốt|hai|ba|bốn|bon|tư|tu|năm|nam|lăm|lam|sáu|sau|bảy|bay|tám|tam|chín|chin)\b",
-    re.IGNORECASE,
+_DIGIT = (
+    "không|khong|một|mot|mốt|hai|ba|bốn|bon|tư|tu|năm|nam|lăm|lam|sáu|sau|bảy|bay|tám|tam|chín|chin|linh|lẻ"  # spelled
 )
+_SPELLED = re.compile(rf"\b(?:(?:{_DIGIT})[ ,.]+){{7,}}(?:{_DIGIT})\b", re.IGNORECASE)
 # Words that end a name written without capitals, and what is no name though it has capitals.
 _ENDS = frozenset(
-    """ở o muốn muon cần can làm lam xin hỏi hoi sinh có co là la đang dang thì thi và va bị bi số so cccd cmnd sđt sdt nhà
-    nha tại tai tổ to ấp đi di đến den cho được duoc không khong chưa chua rồi roi với voi bên ben khi để de của cua quê
-    que năm nam ngày ngay đăng xã phường thôn mà ma nhưng nên nay giờ gio mới moi gì gi nào nao này đã sẽ vẫn còn như thế
-    trên trong theo giấy giay sổ thủ tờ thường thuong gọi goi cũ cu kia to ai người nguoi hồ khai con tôi toi em mình minh cháu anh chị ạ a nhé nha""".split()
+    """
+    ở o muốn muon cần can làm lam xin hỏi hoi sinh có co là la đang dang thì thi và va bị bi số so cccd cmnd sđt
+    sdt nhà nha tại tai tổ to ấp đi di đến den cho được duoc không khong chưa chua rồi roi với voi bên ben khi để
+    de của cua quê que năm nam ngày ngay đăng xã phường thôn mà ma nhưng nên nay giờ gio mới moi gì gi nào nao này
+    đã sẽ vẫn còn như thế trên trong theo giấy giay sổ thủ tờ thường thuong gọi goi cũ cu kia ai người nguoi hồ
+    khai con tôi toi em mình minh cháu anh chị ạ a nhé
+    """.split()
 )
 _NO_NAME = re.compile(
-    r"(?:Hồ Chí Minh|Ho Chi Minh|Việt|Viet|Cần Thơ|Hà (?:Nội|Giang|Tĩnh|Nam|Tiên|Lan)|Ha Noi|Sơn (?:La|Tây)|Thái (?:Bình|Nguyên|Lan)"
-    r"|Lâm Đồng|Cao (?:Bằng|Đài|Lãnh|tuổi)|Châu Thành|Kim Sơn|Phan (?:Lan|Thiết|Rang)|Từ (?:Dũ|Sơn|Liêm)|Bình|Lê Bình|Đào Viên|Lý Sơn"
-    r"|Vũng Tàu|Tô Châu|Mai Châu|Hà Đông|Tây|Mỹ|Nhật|Hàn|Pháp|Đức|Anh|Úc|Nga|Lào|Trung|Đài|Phần|Na|Campuchia|Khmer|Hoa"
-    r"|Hai|Ba|Tư|Năm|Sáu|Bảy|Tám|Chín|Mười|Út|Cả|Tám|UBND|Nội|Ngoại)(?!\w)(?P<more>(?:[ \t]+[^\W\d_]+)*)"
+    r"(?:Hồ Chí Minh|Ho Chi Minh|Việt (?:kiều|Nam)|Viet Nam|Cần Thơ|Hà (?:Nội|Giang|Tĩnh|Nam|Tiên|Lan|Đông)|Ha Noi"
+    r"|Sơn (?:La|Tây)|Thái (?:Bình|Nguyên|Lan)|Lâm Đồng|Cao (?:Bằng|Đài|Lãnh|tuổi)|Châu Thành|Kim Sơn"
+    r"|Phan (?:Lan|Thiết|Rang)|Từ (?:Dũ|Sơn|Liêm)|Lê Bình|Lý Sơn|Vũng Tàu|Mai Châu|Trung Quốc|Đài Loan|Hàn Quốc"
+    r"|Nhật Bản|Phần Lan|Na Uy|Campuchia|Khmer|Tây|Nhật|Pháp|Úc|Lào|Việt kiều"
+    r"|Hai|Ba|Tư|Năm|Sáu|Bảy|Tám|Chín|Mười|Út|Cả|Nội|Ngoại|UBND)(?!\w)(?P<more>(?:[ \t]+[^\W\d_]+)*)"
 )
 
 
@@ -211,6 +219,17 @@ def _full_names(text: str) -> Spans:
             yield match.start(), match.start() + end
 
 
+def _shouted_names(text: str) -> Spans:
+    """Names in capitals throughout; in a text that is all in capitals nobody can tell."""
+    if text == text.upper():
+        return
+    for match in _SHOUTED.finditer(text):
+        words = list(re.finditer(rf"{_W}+", match[0]))
+        upper = next((n for n, word in enumerate(words) if not word[0].isupper()), len(words))
+        if upper >= 2:
+            yield match.start(), match.start() + words[upper - 1].end()
+
+
 def _small_names(text: str) -> Spans:
     for match in _SMALL_NAME.finditer(text):
         words = match[0].split()
@@ -249,6 +268,7 @@ _RULES: tuple[tuple[str, Callable[[str], Spans]], ...] = (
     ("address", _numbered_street),
     ("name", _after_cue),
     ("name", _full_names),
+    ("name", _shouted_names),
     ("name", _small_names),
     ("name", _capitals(_NAMED)),
     ("name", _capitals(_TITLED)),

@@ -43,24 +43,31 @@ def statement(which: str, after: str, limit: int) -> Any:
     match = _KEY.fullmatch(after)
     doubt, number = (int(match[1]), int(match[2])) if match else (0, 0)
     if which == "reviewed":
-        query = select(Turn, Review).join(Review, col(Review.turn_id) == col(Turn.id))
-        query = query.order_by(col(Review.id).desc())
-        return (query.where(col(Review.id) < number) if number else query).limit(limit)
-    query = select(Turn, Review).outerjoin(Review, col(Review.turn_id) == col(Turn.id))
+        reviews = select(Review).order_by(col(Review.id).desc()).limit(limit)
+        return reviews.where(col(Review.id) < number) if number else reviews
     if which == "all":
-        query = query.order_by(col(Turn.id).desc())
-        return (query.where(col(Turn.id) < number) if number else query).limit(limit)
-    query = query.where(col(Turn.reviewed).is_(False), col(Turn.doubt) >= 0)
+        turns = select(Turn).order_by(col(Turn.id).desc()).limit(limit)
+        return turns.where(col(Turn.id) < number) if number else turns
+    turns = select(Turn).where(col(Turn.reviewed).is_(False), col(Turn.doubt) >= 0)
     if match:
-        query = query.where(tuple_(col(Turn.doubt), col(Turn.id)) < tuple_(doubt, number))
-    return query.order_by(col(Turn.reviewed).desc(), col(Turn.doubt).desc(), col(Turn.id).desc()).limit(limit)
+        turns = turns.where(tuple_(col(Turn.doubt), col(Turn.id)) < tuple_(doubt, number))
+    return turns.order_by(col(Turn.reviewed).desc(), col(Turn.doubt).desc(), col(Turn.id).desc()).limit(limit)
 
 
 def page(session: Session, which: str, after: str = "", size: int = PAGE) -> Page:
     """One page of a list."""
-    found = [(turn, review) for turn, review in session.exec(statement(which, after, size + 1))]
-    rows = found[:size]
-    more = key_of(*rows[-1], which) if len(found) > size else ""
+    # Two plain queries: a planner can't get them wrong, as it could a join.
+    found = list(session.exec(statement(which, after, size + 1)))
+    rows: list[tuple[Turn, Review | None]]
+    if which == "reviewed":
+        numbers = [review.turn_id for review in found]
+        turns = {turn.id: turn for turn in session.exec(select(Turn).where(col(Turn.id).in_(numbers)))}
+        rows = [(turns[review.turn_id], review) for review in found[:size] if review.turn_id in turns]
+    else:
+        numbers = [turn.id for turn in found]
+        reviews = {one.turn_id: one for one in session.exec(select(Review).where(col(Review.turn_id).in_(numbers)))}
+        rows = [(turn, reviews.get(turn.id)) for turn in found[:size]]
+    more = key_of(*rows[-1], which) if rows and len(found) > size else ""
     return Page(rows, more)
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from bot.evaluation import measures
 from bot.evaluation.questions import Question
 from bot.review.examples import entries_with
+from bot.review.labels import codes_in
 from nlu.cache import ModelCache
 from nlu.embedded import EmbeddedEngine
 from nlu.entries import Entry
@@ -97,7 +98,8 @@ def kind_of(example: Example) -> str:
 def _question(example: Example, number: int) -> Question:
     codes = (example.procedure,) if example.procedure else example.family
     kind = "ambiguous" if example.family else ""
-    return Question(str(number), example.text, example.intent, example.aspects, codes, kind, None)
+    dossiers = codes_in(example.text)
+    return Question(str(number), example.text, example.intent, example.aspects, codes, kind, dossiers)
 
 
 def _sampled(examples: Iterable[Example]) -> Iterator[Example]:
