@@ -18,7 +18,7 @@ from bot.errors import BadInputError
 from bot.review import bank, examples
 from bot.review.labels import Label
 from bot.review.masking import mask
-from bot.review.training import FOLDED, worse
+from bot.review.training import FOLDED, TURNS, worse
 from bot.settings import Engine
 from bot.storage.tables import AddedExample, CandidateModel, EverydayName, ModelChange, Turn
 from bot.texts import phrases
@@ -288,7 +288,7 @@ def _sources(kinds: Sequence[Mapping[str, Any]], bad: Sequence[tuple[str, str]])
             "bad": (row["source"], row["kind"]) in bad,
         }
         found.setdefault(row["source"], []).append(told)
-    order = sorted(found, key=lambda source: (source == FOLDED, source != "turns", source))
+    order = sorted(found, key=lambda source: (source == FOLDED, source != TURNS, source))
     return [{"name": _T["sources"].get(source, source), "rows": found[source]} for source in order]
 
 

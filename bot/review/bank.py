@@ -18,7 +18,7 @@ from bot.errors import BadInputError
 from bot.evaluation.questions import load
 from bot.review.examples import active, active_names, examples_of
 from bot.review.labels import Label
-from bot.review.training import Asked, Content, worse
+from bot.review.training import TURNS, Asked, Content, worse
 from bot.storage.tables import AddedExample, CandidateModel, EverydayName, ModelChange, Review, Turn
 from bot.texts import phrases
 
@@ -89,7 +89,7 @@ def asked_of(session: Session, sets: Sequence[Path]) -> list[Asked]:
     for turn, review in rows:
         if review.label and turn.understanding.get("how") == "alone":
             question = Label.from_json(review.label).question(str(turn.id), turn.text, review.label["intent"])
-            found.append(Asked(question, "turns", question.kind))
+            found.append(Asked(question, TURNS, question.kind))
     for path in sets:
         questions, _ = load(path)
         secret = SECRET in path.name

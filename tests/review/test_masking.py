@@ -26,7 +26,7 @@ def _phones(figures: str) -> list[str]:
 
 
 @st.composite
-def personal(draw: st.DrawFn) -> tuple[str, str]:
+def personal(draw: st.DrawFn) -> tuple[str, str]:  # noqa: PLR0911
     """A piece of personal data as somebody may write it, and what must not be seen of it afterwards."""
     figures = draw(st.text("0123456789", min_size=7, max_size=7))
     kind = draw(st.sampled_from(("phone", "paper", "code", "born", "mail", "lookup", "name", "house", "plate")))
