@@ -112,8 +112,6 @@ def router(console: Console) -> APIRouter:
 
     @routes.post("/examples")
     async def import_back(request: Request, who: Signed = acts) -> Response:
-        given = (await request.form()).get("file")
-
         def change(session: Session, text: str) -> str:
             now = console.clock()
             added, known = examples.import_back(session, text, catalog(), by=who.name, now=now)
@@ -121,7 +119,8 @@ def router(console: Console) -> APIRouter:
             return str(_T["imported"].format(added=added, known=known))
 
         try:
-            text = await _text_of(given)
+            async with request.form() as form:
+                text = await _text_of(form.get("file"))
             done = await console.write(lambda session: change(session, text))
         except BadInputError as refused:
             return await taught(request, who, 409, error=str(refused))
