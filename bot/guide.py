@@ -129,9 +129,22 @@ def procedure_of(desk: Desk, code: str) -> Procedure:
     return procedure
 
 
-def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Jinja2Templates, clock: Clock,
-           public_base_url: str | None) -> APIRouter:  # fmt: skip
-    """The pages; ``public_base_url`` is what the QR code leads to, else the address the page was asked at."""
+def router(
+    desk_on: Callable[[datetime], Desk],
+    engine: Callable[[], NluEngine],
+    templates: Jinja2Templates,
+    clock: Clock,
+    public_base_url: str | None,
+) -> APIRouter:
+    """The pages.
+
+    Args:
+        desk_on: moment → catalogue and office.
+        engine: the one that reads messages at the moment.
+        templates: of the pages.
+        clock: the time.
+        public_base_url: what the QR code leads to, else the address the page was asked at.
+    """
     routes = APIRouter(include_in_schema=False, prefix="/thu-tuc")
 
     @routes.get("", response_class=HTMLResponse)
@@ -139,7 +152,7 @@ def router(desk_on: Callable[[datetime], Desk], engine: NluEngine, templates: Ji
         desk = desk_on(clock())
         query = q.strip()[:MAX_QUERY]
         procedures = current(desk)
-        found = search(query, procedures, engine) if query else []
+        found = search(query, procedures, engine()) if query else []
         return templates.TemplateResponse(
             request, "guide_index.html",
             {"office": desk.office, "fields": by_field(desk), "q": query, "found": found, "count": len(procedures)},

@@ -37,6 +37,7 @@ from bot.edits.live import LiveEdits
 from bot.logs import in_turn
 from bot.notices import consent
 from bot.receipts import read_receipt
+from bot.review.doubt import note as note_doubt
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
@@ -261,21 +262,20 @@ class Service:
             held.hold(session, conversation, inbox_id, messages, until, now)
             messages = list(render(held.notice(until), incoming.channel).messages)
         told = [message_json(message) for message in messages]
-        session.add(
-            Turn(
-                conversation_id=conversation.id,
-                inbox_id=inbox_id,
-                text=_kept(incoming),
-                intent=said.intent,
-                outcome=said.outcome,
-                understanding=understanding,
-                replies={"replies": [], "draft": told} if drafted else {"replies": told},
-                at=now,
-                channel=incoming.channel,
-                procedure=said.procedures[0][:12] if said.procedures else None,
-                waited_ms=_milliseconds(self.clock() - received.received_at) if received else None,
-            )
+        turn = Turn(
+            conversation_id=conversation.id,
+            inbox_id=inbox_id,
+            text=_kept(incoming),
+            intent=said.intent,
+            outcome=said.outcome,
+            understanding=understanding,
+            replies={"replies": [], "draft": told} if drafted else {"replies": told},
+            at=now,
+            channel=incoming.channel,
+            waited_ms=_milliseconds(self.clock() - received.received_at) if received else None,
         )
+        note_doubt(session, turn, said.effects)
+        session.add(turn)
         if drafted:
             for effect in _KEPT_WHILE_TAKEN.intersection(said.effects):
                 queues.ask(session, conversation, effect, _kept(incoming), now)

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     office: str = Field("chau-thanh", pattern=r"^[a-z0-9-]{2,60}$", validation_alias="MOTCUA_OFFICE")
     engine: Engine = Field(Engine.EMBEDDED, validation_alias="MOTCUA_ENGINE")
     nlu_engine: Engine | None = Field(None, validation_alias="NLU_ENGINE")  # another name of the one above; wins
+    labelled_sets: str = Field("", validation_alias="MOTCUA_LABELLED_SETS")
+    training_folds: int = Field(3, ge=0, le=10, validation_alias="MOTCUA_TRAINING_FOLDS")
     rasa_url: Url = Field("http://127.0.0.1:5005", validation_alias="MOTCUA_RASA_URL")
     rasa_seconds: float = Field(1.0, ge=0.05, le=10, validation_alias="MOTCUA_RASA_SECONDS")
     host: str = Field("127.0.0.1", validation_alias="HOST")
@@ -200,6 +202,11 @@ class Settings(BaseSettings):
     def backups(self) -> Path:
         """The folder of the nightly backups; ``backups`` under ``var_dir`` by default."""
         return self.backup_dir or self.var_dir / "backups"
+
+    @property
+    def labelled_files(self) -> tuple[Path, ...]:
+        """The labelled sets that candidates of the bank of models are compared on."""
+        return tuple(Path(part.strip()).absolute() for part in self.labelled_sets.split(",") if part.strip())
 
     @property
     def has_zalo_oa(self) -> bool:

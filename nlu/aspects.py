@@ -37,13 +37,14 @@ class Aspects:
         self.unmasked = unmasked
 
     @classmethod
-    def trained(cls, examples: Sequence[Example], patterns: Patterns) -> Aspects:
-        """Trains on the messages that ask about a procedure and are labelled with what they ask."""
+    def trained(cls, examples: Sequence[Example], patterns: Patterns, added: Sequence[Example] = ()) -> Aspects:
+        """Trains on messages labelled with what they ask about a procedure; of ``added`` on all."""
         # Of each procedure's questions two of three: how things are asked is soon learned, time is short.
         labelled = [example for example in examples if example.aspects]
         questions = [example for example in labelled if example.procedure]
         labelled = [example for example in labelled if not example.procedure]
         labelled += [question for number, question in enumerate(questions) if number % 3]
+        labelled += [example for example in added if example.aspects]
         asked = [(folded_words(example.text), example) for example in labelled]
         counted = Counter(word for words, _ in asked for word in set(words))
         known = frozenset(word for word, times in counted.items() if times >= _KNOWN_FROM * len(asked))

@@ -81,6 +81,10 @@ class ModelCache:
             digest.update(source.read_bytes())
         return self._folder / f"embedded-{digest.hexdigest()[:24]}.npz"
 
+    def has(self, entries: Sequence[Entry], training: Training) -> bool:
+        """Whether something is kept for exactly this content and code."""
+        return self._path(entries, training).exists()
+
     def load(self, entries: Sequence[Entry], training: Training) -> Kept | None:
         """What was kept for exactly this content and code, or None."""
         try:

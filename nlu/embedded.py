@@ -45,6 +45,7 @@ SECOND_SCORE, CLAUSE_SCORE, CLAUSE_MARGIN = -0.8, -0.4, 0.25
 _PROCEDURE_CODE = re.compile(r"[1-9]\s?\.\s?\d{6}")
 _NAMES = frozenset({"ban sao", "so do", "con nuoi", "nhan con"})
 NAMED_SURE = 0.92
+TAUGHT_SURE = 0.97
 FAMILY_SHARE = 0.9  # what the procedures of a family share of certainty
 OWN_EXAMPLES, QUESTIONS_EVERY = 2, 16
 OUTSIDE_NEAR, UNSURE_BELOW = 0.4, 0.7  # fitted on tests/nlu/dev.yml, as all of these
@@ -103,12 +104,18 @@ class EmbeddedEngine:
         kept = cache.load(entries, training) if cache else None
         models = kept.models if kept else {}
         concepts = Concepts(training.concepts)
-        asked = ((example.procedure, example.text) for example in training.examples if example.procedure)
+        labelled = (*training.examples, *training.added)
+        asked = ((example.procedure, example.text) for example in labelled if example.procedure)
         self._linker = Linker(in_force(entries, asked), model=models.get("linker"), concepts=concepts)
         self._english = English(training.english)
+        self._taught = {
+            words: example
+            for example in training.added
+            if (words := prepare(self._english.in_vietnamese(example.text)).words)
+        }
         self._families = {
             self._said(prepare(example.text).words): known
-            for example in training.examples
+            for example in labelled
             if example.family and (known := self._current(example.family))
         }
         self._families.pop(frozenset(), None)
@@ -124,7 +131,7 @@ class EmbeddedEngine:
         else:
             intents = Intents.train(self._for_intents(training), self._patterns, self._proof)
             self._intents = Intents(intents, self._patterns)
-            self._aspects = Aspects.trained(training.examples, self._patterns)
+            self._aspects = Aspects.trained(training.examples, self._patterns, training.added)
             if cache:
                 made = {"linker": self._linker.model, "intents": intents, "aspects": self._aspects.model}
                 trained = {name: model for name, model in made.items() if model}
@@ -141,6 +148,11 @@ class EmbeddedEngine:
         known = dict.fromkeys(self._successor.get(code) or code for code in codes if code in self._by_code)
         return tuple(known)[:5] if len(known) > 1 else ()
 
+    def _current_one(self, code: str | None) -> tuple[str, ...]:
+        """The code in force; () where the catalogue does not have it."""
+        code = self._successor.get(code or "") or code
+        return (code,) if code in self._by_code else ()
+
     def _for_intents(self, training: Training) -> list[Example]:
         """The labelled messages, and a few of each procedure: how people ask is alike, whatever they ask about."""
         own = [
@@ -156,7 +168,7 @@ class EmbeddedEngine:
             taken[example.procedure or ""] += 1
             if not example.procedure or taken[example.procedure] % QUESTIONS_EVERY == 0:
                 kept.append(example)
-        return kept + own
+        return kept + own + list(training.added)
 
     def _proof(self, example: Example) -> tuple[Sequence[str], list[str]]:
         words = folded_words(example.text)
@@ -252,6 +264,9 @@ class EmbeddedEngine:
         content = sum(word not in SUBJECTLESS and not word.isdigit() for word in words)
         content += 2 * self._linker.kept(words)
         links = self._linker.rank(words)
+        taught = self._taught.get(words)
+        if taught is not None:
+            return self._as_taught(text, taught, links, known, content)
         judged = judge(Message(said, prepared, tuple(links), known))
         intent, confidence = judged.intent, judged.confidence
         if near and intent not in {"human", "complaint", "unsubscribe"}:
@@ -280,6 +295,33 @@ class EmbeddedEngine:
             procedures,
             candidates,
             near_codes=near,
+            known_share=known,
+            content_words=content,
+        )
+
+    def _as_taught(
+        self, text: str, taught: Example, links: Sequence[Link], known: float, content: int
+    ) -> Understanding:
+        """A message that an advisor taught word for word: as labelled, whatever the models would say."""
+        codes = self._current(taught.family) or self._current_one(taught.procedure)
+        share = round(FAMILY_SHARE / len(codes), 4) if len(codes) > 1 else NAMED_SURE
+        first = [Candidate(code, self._by_code[code].name, share) for code in codes]
+        if taught.intent not in _ASKING:
+            return Understanding(text, taught.intent, TAUGHT_SURE, known_share=known)
+        rest = [one for one in self._candidates(links) if one.code not in codes]
+        room = 5 - len(first)
+        left = round((1.0 - NAMED_SURE) / max(len(rest), 1), 4)
+        first += [Candidate(one.code, one.name, left if codes else one.score) for one in rest[:room]]
+        aspects = (taught.aspects or ("overview",)) if taught.intent == "ask_procedure" else ()
+        answered = codes if len(codes) == 1 else ()
+        return Understanding(
+            text,
+            taught.intent,
+            TAUGHT_SURE,
+            aspects,
+            answered[0] if answered else None,
+            answered,
+            tuple(first),
             known_share=known,
             content_words=content,
         )

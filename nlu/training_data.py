@@ -49,12 +49,14 @@ class Training:
         patterns: patterns over folded text by name.
         concepts: name → folded words and phrases that mean it.
         english: English phrase, lower case → folded Vietnamese of the same meaning.
+        added: labelled messages that advisors added: each counts in full, and is understood as it is labelled.
     """
 
     examples: tuple[Example, ...]
     patterns: dict[str, tuple[str, ...]]
     english: dict[str, str] = field(default_factory=dict)
     concepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    added: tuple[Example, ...] = ()
 
 
 def _lines(block: object, where: str) -> Iterator[str]:

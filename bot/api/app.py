@@ -25,13 +25,14 @@ from bot.api.guard import Guard
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
-from bot.console import audit, entrance, figures, inbox, notices, office_settings, simulator, team
+from bot.console import audit, entrance, figures, inbox, models, notices, office_settings, review, simulator, team
 from bot.console import dossiers as dossier_pages
 from bot.console.pages import Console
 from bot.console.procedures import importing, office
 from bot.console.procedures import routes as procedure_pages
 from bot.hall import board, kiosk
 from bot.hall import survey as survey_pages
+from bot.review.running import Models
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import nightly
@@ -63,6 +64,8 @@ def create_app(
     background.beside("inbox", live.look)
 
     every_stream = _Streams((streams, live))
+    bank = Models(settings, database, service, clock, background.owner)
+    background.beside("models", bank.look_on)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +74,7 @@ def create_app(
             yield
         finally:
             every_stream.close()
+            await run_in_threadpool(bank.stop)
             await background.stop()
 
     app = FastAPI(
@@ -79,18 +83,20 @@ def create_app(
     )  # fmt: skip
     templates = Jinja2Templates(HERE / "templates")
     app.add_middleware(
-        Guard, bodies={**dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), **STAFF_BODIES},
+        Guard, bodies={**dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), **models.BODIES, **STAFF_BODIES},
         frames={web.EMBED: settings.embed_origins},
     )  # fmt: skip
     app.state.streams = every_stream  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(web.router(service, templates, streams))
-    app.include_router(guide.router(service.talk.desk, service.talk.engine, templates, clock, settings.public_base_url))
+    app.include_router(
+        guide.router(service.talk.desk, lambda: service.talk.engine, templates, clock, settings.public_base_url)
+    )
     console = Console(settings, database, service, templates, clock)
     console.install(app)
     for pages in (
-        entrance, dossier_pages, notices, importing, procedure_pages, office, figures, team, office_settings, audit,
-        simulator,
+        entrance, review, models, dossier_pages, notices, importing, procedure_pages, office, figures, team,
+        office_settings, audit, simulator,
     ):  # fmt: skip
         app.include_router(pages.router(console))
     app.include_router(inbox.router(console, live))

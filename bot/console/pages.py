@@ -32,6 +32,8 @@ SIGN_IN = "/staff/sign-in"
 CSRF_HEADER = "x-csrf-token"  # of a script's request; a form has the field "csrf"
 NAV = (
     ("/staff/inbox", "Hộp thư", "inbox"),
+    ("/staff/review", "Chấm câu trả lời", "review"),
+    ("/staff/models", "Bản hiểu", "models"),
     ("/staff/dossiers", "Hồ sơ", "dossiers"),
     ("/staff/notices", "Tin báo", "notices"),
     ("/staff/procedures", "Thủ tục", "procedures"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.catalog.answers import Desk, cases, compose, of_case
+from bot.catalog.answers import Desk, cases, compose, of_case, source_line
 from bot.catalog.office import hours_text
 from bot.catalog.opening import answer_words
 from bot.catalog.schema import Aspect, Procedure
@@ -80,9 +80,19 @@ def decide(resolved: Resolved, memory: Memory, context: Context) -> Turn:
         "how": resolved.how,
         "confidence": round(understanding.confidence, 3),
         "candidates": [[c.code, c.score] for c in understanding.candidates[:5]],
+        "engine": understanding.engine,
+        "sources": _sources(turn, context),
         **turn.evidence,
     }
     return finished(replace(turn, evidence=evidence, confidence=understanding.confidence), memory, context)
+
+
+def _sources(turn: Turn, context: Context) -> list[str]:
+    """Where the facts of the procedures that were answered about come from."""
+    if turn.outcome is not Outcome.ANSWER:
+        return []
+    told = (context.desk.catalog.get(code) for code in turn.procedures[:3])
+    return [f"{one.code}: {source_line(one)}" for one in told if one]
 
 
 def finished(turn: Turn, memory: Memory, context: Context) -> Turn:

@@ -43,12 +43,14 @@ class Talk:
         desk: catalogue, office and province as of a day.
         keep_days: how long talk is kept.
         page: procedure code → address of its page, None where the office has no public address.
+        model: the model of the bank that the engine was made of, None for the program's own content alone.
     """
 
     engine: NluEngine
     desk: Callable[[datetime], Desk]
     keep_days: int
     page: Callable[[str], str | None] = lambda _code: None
+    model: int | None = None
 
     def pinned(self, now: datetime) -> Talk:
         """The same, with the desk of this moment: it stays whole though staff confirm a change during the turn."""
@@ -84,7 +86,8 @@ class Talk:
             )
         codes = wanted_codes(resolved, memory)
         looked = dossiers.look_up(codes) if codes else LookedUp({})
-        return decide(resolved, memory, self._context(now, channel, looked, dossiers))
+        said = decide(resolved, memory, self._context(now, channel, looked, dossiers))
+        return replace(said, evidence={**said.evidence, "model": self.model})
 
     def other(
         self, kind: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str, phone: str | None = None

@@ -2,7 +2,8 @@
 
 Dossiers, the log of notices about them and the audit are kept: the law on archives asks for them, and they hold
 nothing that was said here. The log of look-ups is kept its 30 days: else erasing would reset the limits on guessing.
-Keys of inbox and outbox stay, emptied: they tell a repeated delivery.
+Keys of inbox and outbox stay, emptied: they tell a repeated delivery. Sentences that advisors made of what was said
+hold no personal data (bot.review.masking); what links them to the citizen goes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from sqlmodel import Session, col, select
 
 from bot.storage.tables import (
     Access,
+    AddedExample,
     Conversation,
     DeskMessage,
+    EverydayName,
     Handoff,
     Held,
     Inbox,
@@ -37,7 +40,7 @@ def erase(session: Session, channel: str, sender: str, now: datetime) -> None:
     who = (channel, sender)
     ids = select(Conversation.id).where(Conversation.channel == channel, Conversation.sender == sender)
     for table, values in (
-        (Turn, {"text": "", "replies": {}, "understanding": {}}),
+        (Turn, {"text": "", "replies": {}, "understanding": {}, "doubt": -1, "doubt_why": ""}),
         (Handoff, {"text": "", "state": "done", "closed_at": now}),
         (DeskMessage, {"text": ""}),
         (Held, {"replies": {}}),
@@ -45,6 +48,9 @@ def erase(session: Session, channel: str, sender: str, now: datetime) -> None:
         _run(session, update(table).where(col(table.conversation_id).in_(ids)).values(**values))
     unchecked = update(Held).where(col(Held.conversation_id).in_(ids), col(Held.state) == "waiting")
     _run(session, unchecked.values(state="erased", decided_at=now))
+    turns = select(Turn.id).where(col(Turn.conversation_id).in_(ids))
+    for made in (AddedExample, EverydayName):
+        _run(session, update(made).where(col(made.turn_id).in_(turns)).values(turn_id=None))
     _run(session, update(Conversation).where(col(Conversation.id).in_(ids)).values(memory={}))
     _run(session, update(Inbox).where(*_is(Inbox, *who), col(Inbox.state).in_(("done", "dead"))).values(payload={}))
     settled = ("sent", "delivered", "failed", "expired", "cancelled", "uncertain")

@@ -30,7 +30,7 @@ from bot.storage.tables import (
 KEEP_MESSAGES = timedelta(days=7)  # long enough to look into a fault
 _BATCH = 1000
 # Figures for the statistics; what a citizen wrote and the codes asked for are not among them.
-_FIGURES = frozenset({"intent", "aspects", "procedures", "confidence", "outcome", "engine"})
+_FIGURES = frozenset({"intent", "aspects", "procedures", "confidence", "outcome", "engine", "model"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _turns(session: Session, before: datetime) -> int:
     old = select(Turn).where(col(Turn.at) < before, or_(col(Turn.text) != "", _filled(Turn.replies))).limit(_BATCH)
     turns = session.exec(old.with_for_update(skip_locked=True)).all()
     for turn in turns:
-        turn.text, turn.replies = "", {}
+        turn.text, turn.replies, turn.doubt = "", {}, -1
         turn.understanding = {name: value for name, value in turn.understanding.items() if name in _FIGURES}
     session.flush()
     return len(turns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Dialect, Index, Integer, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Dialect, Index, Integer, UniqueConstraint, false, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -172,6 +172,7 @@ class Turn(SQLModel, table=True):
     __table_args__ = (
         Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),
         Index("ix_turn_thread", "conversation_id", "id"),
+        Index("ix_turn_doubt", "reviewed", "doubt", "id"),  # the advisors' queue, worst first
     )
 
     id: int | None = _id()
@@ -187,6 +188,12 @@ class Turn(SQLModel, table=True):
     procedure: str | None = Field(default=None, max_length=12)  # the first of the answer, or of what was offered
     day: date | None = Field(default=None, sa_column=Column(Date(), nullable=True, default=_day_of))
     waited_ms: int | None = None  # from the message's arrival to its answer
+    confidence: float | None = None  # 0–1, of the whole answer; None where nothing had to be guessed
+    engine: str | None = Field(default=None, max_length=20)  # embedded | rasa; None where grammar alone decided
+    # How much it wants to be looked at, higher first; -1: nothing is left to look at (see bot.review.doubt).
+    doubt: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    doubt_why: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})  # reasons, by commas
+    reviewed: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class Handoff(SQLModel, table=True):
@@ -605,6 +612,92 @@ class StaffCode(SQLModel, table=True):
     staff: str = Field(primary_key=True, max_length=64)
     digest: str = Field(max_length=64)
     expires_at: datetime = _at()
+
+
+class Review(SQLModel, table=True):
+    """What an advisor says of one turn. It holds labels only; the words stay with the turn and go with it."""
+
+    __tablename__ = "review"
+    __table_args__ = (UniqueConstraint("turn_id", name="uq_review_turn"),)
+
+    id: int | None = _id()
+    turn_id: int = Field(sa_column=Column(BIG_ID, nullable=False))
+    verdict: str = Field(max_length=8)  # right | wrong
+    label: dict[str, Any] = _json()  # what would have been right; {} where only the answer's content was wrong
+    by: str = Field(max_length=64)
+    at: datetime = _at()
+    version: int = 1  # grows with each change: a second reviewer is told of the first
+
+
+class AddedExample(SQLModel, table=True):
+    """A sentence that an advisor taught, without personal data; never changed, only withdrawn."""
+
+    __tablename__ = "added_example"
+    __table_args__ = (Index("ix_added_example_turn", "turn_id"),)
+
+    id: int | None = _id()
+    text: str = Field(max_length=1000)
+    label: dict[str, Any] = _json()  # intent, aspects, procedures, ask_back
+    turn_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True))
+    by: str = Field(max_length=64)
+    at: datetime = _at()
+    withdrawn_by: str | None = Field(default=None, max_length=64)
+    withdrawn_at: datetime | None = _at(nullable=True)
+
+
+class EverydayName(SQLModel, table=True):
+    """What people call a procedure, added by an advisor; never changed, only withdrawn."""
+
+    __tablename__ = "everyday_name"
+    __table_args__ = (Index("ix_everyday_name_turn", "turn_id"),)
+
+    id: int | None = _id()
+    name: str = Field(max_length=200)
+    procedure: str = Field(max_length=12)
+    turn_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True))
+    by: str = Field(max_length=64)
+    at: datetime = _at()
+    withdrawn_by: str | None = Field(default=None, max_length=64)
+    withdrawn_at: datetime | None = _at(nullable=True)
+
+
+class CandidateModel(SQLModel, table=True):
+    """A model of the bank: the program's own training content and a set of added examples and names.
+
+    States: training → ready | failed; ready → promoted → retired (→ promoted again by a roll-back).
+    """
+
+    __tablename__ = "candidate_model"
+    __table_args__ = (  # one training at a time, whatever the replicas
+        Index("uq_candidate_training", "state", unique=True, sqlite_where=text("state = 'training'"),
+              postgresql_where=text("state = 'training'")),
+    )  # fmt: skip
+
+    id: int | None = _id()
+    state: str = Field(max_length=12)
+    examples: dict[str, Any] = _json()  # {"examples": [ids], "names": [ids]}
+    figures: dict[str, Any] = _json()  # see bot.review.training; of turns it holds ids, never words
+    progress: str = Field(default="", max_length=80)
+    error: str | None = Field(default=None, max_length=500)
+    owner: str | None = Field(default=None, max_length=64)  # the process that trains it
+    alive_at: datetime = _at()  # its last sign of life
+    by: str = Field(max_length=64)
+    at: datetime = _at()
+    ended_at: datetime | None = _at(nullable=True)
+
+
+class ModelChange(SQLModel, table=True):
+    """Which model answers since when and by whom; the newest row counts. ``model_id`` None: none of the bank."""
+
+    __tablename__ = "model_change"
+    __table_args__ = (UniqueConstraint("after", name="uq_model_change_after"),)
+
+    id: int | None = _id()
+    after: int = Field(sa_column=Column(BIG_ID, nullable=False))  # the change before, 0 for the first: none at once
+    model_id: int | None = Field(default=None, sa_column=Column(BIG_ID, nullable=True))
+    kind: str = Field(max_length=12)  # promote | roll_back
+    by: str = Field(max_length=64)
+    at: datetime = _at()
 
 
 class Heartbeat(SQLModel, table=True):
