@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from time import monotonic
@@ -37,6 +37,7 @@ from bot.notices.sending import (
     take_up_lost,
 )
 from bot.notices.templates import faults, render, templates
+from bot.notices.wording import all_words
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database, open_database
 from bot.storage.tables import Outbox, Spend
@@ -200,9 +201,10 @@ def _preview(args: argparse.Namespace) -> int:
     sample = {"office": "Trung tâm Phục vụ hành chính công xã Châu Thành", "code": "H30.99.01-261116-0001",
               "link": "https://motcua.example.vn/khao-sat/abcdefghijklmnop",
               "due": "30/11/2026"}  # fmt: skip
+    own = _changed_words()
     for name in templates():
         for channel in ("sms", "chat"):
-            text = render(name, sample, channel)
+            text = render(name, sample, channel, own.get(name))
             size = segments(text)
             print(
                 phrases("notices")["preview_line"].format(
@@ -214,6 +216,19 @@ def _preview(args: argparse.Namespace) -> int:
                 )
             )
     return 0
+
+
+def _changed_words() -> dict[str, Mapping[str, object]]:
+    """The templates as staff changed them; none where there is no database yet."""
+    try:
+        database = open_database(load_settings())
+    except BadInputError:
+        return {}
+    try:
+        with database.read() as session:
+            return {one.name: one.template for one in all_words(session)}
+    finally:
+        database.close()
 
 
 @contextmanager

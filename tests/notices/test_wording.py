@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from notice_scene import CODE, MORNING, Office
 from sqlmodel import Session
 
+from bot.cli import main
 from bot.errors import BadInputError
 from bot.notices import templates, wording
 from bot.notices.gsm7 import segments
@@ -155,3 +156,13 @@ def test_an_unknown_template_is_refused(sqlite_database: Database) -> None:
     for call in calls:
         with pytest.raises(KeyError), sqlite_database.write() as session:
             call(session)
+
+
+def test_the_preview_of_the_command_line_shows_the_words_in_use(
+    office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOTCUA_VAR_DIR", str(office.settings.var_dir))
+    with office.database.write() as session:
+        save(session)
+    assert main(["notices", "preview"]) == 0
+    assert "xong roi. Moi ong/ba den nhan." in capsys.readouterr().out

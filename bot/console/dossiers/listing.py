@@ -97,8 +97,8 @@ def _shown(session: Session, asked: Mapping[str, str], catalog: Catalog, now: da
     said = phrases("desk")
     wanted = _wanted(asked, catalog)
     found = listing.page(session, wanted, now, asked.get("after", ""))
-    counts = listing.counts(session, wanted.procedures, now)
     by_status = listing.by_status(session, wanted.procedures)
+    counts = listing.counts(session, wanted.procedures, now, by_status)
     fields, procedures = _kinds(listing.by_procedure(session), catalog, asked.get("field", ""))
     return {
         "rows": _rows(session, found.dossiers, catalog, now),

@@ -14,10 +14,12 @@ _OPEN = sa.text("status IN (1, 2, 4, 5, 6)")
 
 
 def upgrade() -> None:
-    op.create_index("ix_dossier_open_due", "dossier", ["due_at", "code"], sqlite_where=_OPEN, postgresql_where=_OPEN)
+    op.create_index(
+        "ix_dossier_open_due", "dossier", ["due_at", "code", "procedure"], sqlite_where=_OPEN, postgresql_where=_OPEN
+    )
     op.create_index("ix_dossier_updated", "dossier", ["updated_at", "code"])
-    op.create_index("ix_dossier_status", "dossier", ["status", "updated_at", "code"])
-    op.create_index("ix_dossier_procedure", "dossier", ["procedure", "updated_at", "code"])
+    op.create_index("ix_dossier_status", "dossier", ["status", "updated_at", "code", "return_mode", "procedure"])
+    op.create_index("ix_dossier_procedure", "dossier", ["procedure", "updated_at", "code", "status", "return_mode"])
     op.create_index("ix_outbox_log", "outbox", ["kind", "created_at", "id"])
     op.create_index("ix_outbox_state_log", "outbox", ["kind", "state", "created_at", "id", "channel"])
     op.create_index("ix_preference_dossier", "preference", ["dossier_code"])
