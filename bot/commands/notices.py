@@ -198,10 +198,6 @@ def _check(_args: argparse.Namespace, *, say: bool = True) -> int:
 
 def _preview(args: argparse.Namespace) -> int:
     _check(args, say=False)
-    sample = {"office": "Trung tâm Phục vụ hành chính công xã Châu Thành", "code": "H30.99.01-261116-0001",
-              "link": "https://motcua.example.vn/khao-sat/abcdefghijklmnop",
-              "due": "30/11/2026"}  # fmt: skip
-    own = _changed_words()
     for name in templates():
         for channel in ("sms", "chat"):
             text = render(name, sample, channel, own.get(name))

@@ -24,6 +24,11 @@ NEUTRAL: dict[str, str | int | None] = {
     "”": '"',
 }  # as GSM-7 has them
 # What a field may hold at most: the room an SMS must leave for it.
+# What texts are shown with before there is a notice.
+EXAMPLE: Mapping[str, str] = {
+    "office": "Trung tâm Phục vụ hành chính công xã Châu Thành", "code": "H30.99.01-261116-0001",
+    "due": "30/11/2026", "link": "https://motcua.example.vn/khao-sat/abcdefghijklmnop",
+}  # fmt: skip
 LONGEST: Mapping[str, str] = {
     "office": "TTPVHCC",  # the rest of a longer name is cut to fit
     "code": "H30.999.999.999.999-261116-0000001",

@@ -11,7 +11,7 @@ from bot.dossiers.records import phone_number
 from bot.errors import BadInputError
 from bot.notices import wording
 from bot.notices.gsm7 import segments
-from bot.notices.templates import short_office
+from bot.notices.templates import EXAMPLE, short_office
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.tables import Outbox
@@ -60,7 +60,7 @@ def send(
     left = left_today(session, staff, now)
     if not left:
         raise BadInputError(said["test_too_many"].format(most=PER_DAY))
-    fields = {"office": office, "code": EXAMPLE_CODE, "due": f"{local(now) + timedelta(days=3):%d/%m/%Y}"}
+    fields = {**EXAMPLE, "office": office, "code": EXAMPLE_CODE, "due": f"{local(now) + timedelta(days=3):%d/%m/%Y}"}
     if template:
         try:
             words = wording.render(session, template, fields)

@@ -21,7 +21,6 @@ from bot.settings import SmsGateway
 from bot.storage.tables import Audit
 from bot.texts import phrases
 
-EXAMPLE = {"code": "H30.99.01-261116-0001", "due": "30/11/2026"}
 HISTORY = 20
 # What the script needs to count as the server does; one source for both.
 COUNTING = json.dumps(
@@ -156,7 +155,7 @@ def _preview(words: wording.Words, office: str) -> dict[str, Any]:
     told: dict[str, Any] = {"faults": wrong, "sms": "", "chat": "", "now": {}, "longest": {}, "marked": {}}
     if any(name not in words.fields for name in templates.used_fields(words.sms) | templates.used_fields(words.chat)):
         return told
-    fields = EXAMPLE | {"office": office}
+    fields = {**templates.EXAMPLE, "office": office}
     try:
         told["sms"] = templates.render(words.name, fields, "sms", words.template)
         told["chat"] = templates.render(words.name, fields, "chat", words.template)
