@@ -198,9 +198,10 @@ def _check(_args: argparse.Namespace, *, say: bool = True) -> int:
 
 def _preview(args: argparse.Namespace) -> int:
     _check(args, say=False)
+    own = _changed_words()
     for name in templates():
         for channel in ("sms", "chat"):
-            text = render(name, sample, channel, own.get(name))
+            text = render(name, EXAMPLE, channel, own.get(name))
             size = segments(text)
             print(
                 phrases("notices")["preview_line"].format(
