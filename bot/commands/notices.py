@@ -36,7 +36,7 @@ from bot.notices.sending import (
     send_due,
     take_up_lost,
 )
-from bot.notices.templates import faults, render, templates
+from bot.notices.templates import EXAMPLE, faults, render, templates
 from bot.notices.wording import all_words
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database, open_database
