@@ -117,6 +117,6 @@ def test_pages_name_files_and_commands_that_there_are(page: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
     commands = set(re.findall(r"`(?:\.venv/bin/)?motcua ([a-z]+)", text)) | set(
-        re.findall(r"^(?:\.venv/bin/)?(?:motcua|mc) ([a-z]+)", text, re.MULTILINE)
+        re.findall(r"^(?:\.venv/bin/|sudo )?motcua ([a-z]+)", text, re.MULTILINE)
     )
     assert commands <= COMMANDS.keys()
