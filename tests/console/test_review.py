@@ -40,7 +40,9 @@ def _add(database: Database, text: str = "làm giấy cho con", **more: object) 
 
 def _form(page: str) -> dict[str, str]:
     """What a browser would send back unchanged (but for ticked aspects)."""
-    fields = {name: re.search(rf'name="{name}"[^>]* value="([^"]*)"', page) for name in ("version", "key", "procedures")}
+    fields = {
+        name: re.search(rf'name="{name}"[^>]* value="([^"]*)"', page) for name in ("version", "key", "procedures")
+    }
     found = {name: match[1] for name, match in fields.items() if match}
     intent = re.search(r'<option value="(\w+)" selected', page)
     text = re.search(r'<textarea id="text"[^>]*>([^<]*)</textarea>', page)
