@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     nlu_engine: Engine | None = Field(None, validation_alias="NLU_ENGINE")  # another name of the one above; wins
     labelled_sets: str = Field("", validation_alias="MOTCUA_LABELLED_SETS")
     training_folds: int = Field(3, ge=0, le=10, validation_alias="MOTCUA_TRAINING_FOLDS")
+    training_nice: int = Field(10, ge=0, le=19, validation_alias="MOTCUA_TRAINING_NICE")
     rasa_url: Url = Field("http://127.0.0.1:5005", validation_alias="MOTCUA_RASA_URL")
     rasa_seconds: float = Field(1.0, ge=0.05, le=10, validation_alias="MOTCUA_RASA_SECONDS")
     host: str = Field("127.0.0.1", validation_alias="HOST")

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
 from bot.catalog.catalog import Catalog
 from bot.clock import local
@@ -28,6 +29,7 @@ from nlu.port import ASPECTS, INTENTS
 
 _T = phrases("review")
 _HOME = "/staff/review"
+HINTS = 5
 
 
 def router(console: Console) -> APIRouter:
@@ -73,6 +75,10 @@ def router(console: Console) -> APIRouter:
     ) -> Response:
         return await one(request, who, turn_id, show, **_done(done))
 
+    def hinted(text: str) -> list[dict[str, Any]]:
+        near = console.service.talk.engine.choose(text, tuple(catalog().procedures))[:HINTS]
+        return [_candidate(one.code, one.score, catalog()) for one in near]
+
     async def one(
         request: Request, who: Signed, turn_id: str, show: str, code: int = 200, typed: Any = None, **shown: Any
     ) -> Response:
@@ -95,6 +101,9 @@ def router(console: Console) -> APIRouter:
                 request, "review_end.html", who, 404, which=which, lists=_T["lists"], error=_T["no_turn"]
             )
         shown = _screen(*found, which, catalog(), typed) | shown
+        if not shown["candidates"] and found[0].text:
+            # Taken for no question about a procedure: what it would have been about is at hand all the same.
+            shown |= {"hinted": True, "candidates": await run_in_threadpool(hinted, found[0].text)}
         return console.page(request, "review_turn.html", who, code, **shown)
 
     @routes.post("/{turn_id}")
@@ -203,6 +212,10 @@ def _names(codes: Sequence[str], catalog: Catalog) -> list[dict[str, str]]:
     return [{"code": code, "name": found.short_name if (found := catalog.get(code)) else code} for code in codes]
 
 
+def _candidate(code: str, score: float, catalog: Catalog) -> dict[str, Any]:
+    return {**_names([code], catalog)[0], "score": f"{score:.0%}", "width": round(score * 100)}
+
+
 def _row(turn: Turn, review: Review | None, which: str, catalog: Catalog) -> dict[str, Any]:
     label = understood(turn)
     return {
@@ -240,10 +253,7 @@ def _screen(
     label = Label.from_json(review.label) if review and review.label else meant
     hidden = mask(turn.text)
     replies = [mask(str(reply.get("text", ""))).text for reply in turn.replies.get("replies", ())]
-    candidates = [
-        {**_names([str(code)], catalog)[0], "score": f"{float(score):.0%}", "width": round(float(score) * 100)}
-        for code, score in told.get("candidates") or ()
-    ]
+    candidates = [_candidate(str(code), float(score), catalog) for code, score in told.get("candidates") or ()]
     form = {
         "intent": label.intent,
         "aspects": label.aspects,

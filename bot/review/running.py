@@ -1,6 +1,6 @@
 """One process's part in the bank of models: trains what waits in a child process, and answers with the promoted model.
 
-The child runs at the lowest priority with one thread, so that replies go on; it knows no database. The engine is
+The child runs at a lower priority with one thread, so that replies go on; it knows no database. The engine is
 swapped by replacing the service's ``talk``: a turn under way finishes with the one it began with.
 """
 
@@ -110,9 +110,15 @@ class Models:
             # Trained beside, so that replies go on: here it would hold them up for seconds.
             job = to_build(entries, content, folder)
             subprocess.run(  # noqa: S603 - our own program
-                _command(), input=job, text=True, check=True, stdout=subprocess.DEVNULL, timeout=BUILD_SECONDS,
-                cwd=_ROOT, env=_environment(),
-            )  # fmt: skip
+                _command(self._settings.training_nice),
+                input=job,
+                text=True,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                timeout=BUILD_SECONDS,
+                cwd=_ROOT,
+                env=_environment(),
+            )
         return content.engine(entries, training, cache)
 
     def _tidy(self) -> None:
@@ -144,7 +150,9 @@ class Models:
                 entries, running, candidate, asked, folds=self._settings.training_folds,
                 cache=self._folder(model.id), running_cache=self._folder(before),
             )  # fmt: skip
-            self._child = _Child(self._database, self._clock, self._owner, model.id, before, job)
+            self._child = _Child(
+                self._database, self._clock, self._owner, model.id, before, job, self._settings.training_nice
+            )
         except (BadInputError, OSError) as error:
             log.warning("không dựng được bản hiểu %s: %s", model.id, error)
             with self._database.write() as session:
@@ -155,14 +163,14 @@ class _Child:
     """A training under way in a process of its own, and the thread that listens to it."""
 
     def __init__(
-        self, database: Database, clock: Clock, owner: str, model_id: int, before: int | None, job: str
+        self, database: Database, clock: Clock, owner: str, model_id: int, before: int | None, job: str, nice: int
     ) -> None:
         self._database, self._clock = database, clock
         self._owner, self._model_id, self._before = owner, model_id, before
         self._beaten = time.monotonic()
         self._errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by the listening thread
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            _command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, cwd=_ROOT,
+            _command(nice), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, cwd=_ROOT,
             env=_environment(),
         )  # fmt: skip
         self._reason = ""
@@ -237,8 +245,8 @@ class _Child:
         return self._reason or phrases("review")["failed"].format(why=lines[-1][:300] if lines else "–")
 
 
-def _command() -> list[str]:
-    return [sys.executable, "-m", "bot.review.training"]
+def _command(nice: int) -> list[str]:
+    return [sys.executable, "-m", "bot.review.training", str(nice)]
 
 
 def _environment() -> dict[str, str]:

@@ -10,7 +10,7 @@ database. Two things are measured, always with both models on the same sentences
 - comparison: the turns that advisors reviewed, and the office's labelled sets. A sentence that was added as an example
   is "taught": it is shown, but does not count for or against a kind.
 
-Run by ``bot.review.running``: ``python -m bot.review.training < job.json``.
+Run by ``bot.review.running``: ``python -m bot.review.training NICE < job.json``.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ def _run(job: Mapping[str, Any], told: Told) -> dict[str, Any]:
 
 def main() -> None:
     """Reads a job from standard input; writes JSON lines with ``progress``, and at the end one with ``figures``."""
-    os.nice(15)
+    os.nice(int(sys.argv[1]))
 
     def say(line: Mapping[str, Any]) -> None:
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -220,7 +220,7 @@ def test_a_training_that_breaks_is_told(
     sqlite_database: Database, office_settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = "import sys; sys.stdin.read(); print('{\"progress\": \"1/2\"}', flush=True); sys.exit('hết bộ nhớ')"
-    monkeypatch.setattr(running, "_command", lambda: [running.sys.executable, "-c", broken])
+    monkeypatch.setattr(running, "_command", lambda _nice: [running.sys.executable, "-c", broken])
     service = Service(office_settings, sqlite_database, talk)
     keeper = running.Models(office_settings, sqlite_database, service, utc_now, "me")
     _teach(sqlite_database)
@@ -239,7 +239,7 @@ def test_stopping_the_service_ends_a_training_and_says_so(
     sqlite_database: Database, office_settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = "import sys, time; sys.stdin.read(); time.sleep(600)"
-    monkeypatch.setattr(running, "_command", lambda: [running.sys.executable, "-c", endless])
+    monkeypatch.setattr(running, "_command", lambda _nice: [running.sys.executable, "-c", endless])
     keeper = running.Models(
         office_settings, sqlite_database, Service(office_settings, sqlite_database, talk), utc_now, "me"
     )

@@ -34,7 +34,7 @@ def _asked(text: str, code: str, source: str = "turns", number: str = "7", **mor
 
 def test_what_was_taught_is_understood_word_for_word(entries: list[Entry], training: Training) -> None:
     engine = Content((TAUGHT,)).engine(entries, training)
-    found = engine.parse(ODD.upper())
+    found = engine.parse(ODD.upper() + " 0957654321")
     assert (found.intent, found.aspects, found.procedures) == ("ask_procedure", ("documents",), (BIRTH,))
     assert engine.parse("xin chào").intent == "greet"
 
