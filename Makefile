@@ -44,6 +44,7 @@ format: .venv/.developing
 bench: .venv/.developing
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench_notices
+	@$(BIN)/python -m tests.bench_review
 
 evaluate: .venv/.developing
 	@for set in dev dialogues_dev set_aside dialogues_set_aside; do echo "== $$set"; $(BIN)/motcua evaluate tests/nlu/$$set.yml; done

@@ -146,10 +146,10 @@ def _serve(_args: argparse.Namespace) -> int:
         from bot.channels.opening import open_channels  # noqa: PLC0415
         from bot.service import Service  # noqa: PLC0415
 
-        engine = open_engine(settings, desk)
         channels = open_channels(settings, database, utc_now)
         photos = {channel.name: channel.fetch_photo for channel in channels}
-        service = Service(settings, database, open_talk(settings, desk, engine), photos=photos)
+        # No name for the engine: it must be free to go when a model of the bank takes its place.
+        service = Service(settings, database, open_talk(settings, desk, open_engine(settings, desk)), photos=photos)
         app = create_app(settings, database, service, channels)
         gc.collect()
         gc.freeze()  # models and catalogue live as long as the process
