@@ -149,10 +149,13 @@ def _serve(_args: argparse.Namespace) -> int:
         from bot.edits.live import LiveEdits  # noqa: PLC0415
         from bot.service import Service  # noqa: PLC0415
 
-        engine = open_engine(settings, LiveEdits(database, settings.office).desk(desk), files=desk)
         channels = open_channels(settings, database, utc_now)
         photos = {channel.name: channel.fetch_photo for channel in channels}
-        service = Service(settings, database, open_talk(settings, desk, engine), photos=photos)
+        # No name for the engine: it must be free to go when a model of the bank takes its place.
+        edited = LiveEdits(database, settings.office).desk(desk)
+        talk = open_talk(settings, desk, open_engine(settings, edited, files=desk))
+        service = Service(settings, database, talk, photos=photos)
+        del talk
         app = create_app(settings, database, service, channels)
         gc.collect()
         gc.freeze()  # models and catalogue live as long as the process

@@ -243,8 +243,8 @@ def _summary(model: CandidateModel) -> dict[str, Any]:
         "at": f"{local(model.at):%H:%M %d/%m/%Y}",
         "examples": len(model.examples.get("examples", ())),
         "names": len(model.examples.get("names", ())),
-        "fixed": sum(row["fixed"] for row in kinds),
-        "broken": sum(row["broken"] for row in kinds),
+        "fixed": len(model.figures.get("fixed", ())),
+        "broken": len(model.figures.get("broken", ())),
         "measured": bool(kinds),
         "progress": model.progress,
     }
@@ -281,14 +281,19 @@ def _sources(kinds: Sequence[Mapping[str, Any]], bad: Sequence[tuple[str, str]])
         told = {
             **row,
             "name": _T["intents"].get(row["kind"]) or _T["set_kinds"].get(row["kind"]) or row["kind"],
-            "before_share": f"{row['before'] / row['total']:.1%}",
-            "after_share": f"{row['after'] / row['total']:.1%}",
-            "points": f"{100 * (row['after'] - row['before']) / row['total']:+.1f}",
+            "before_share": _comma(f"{row['before'] / row['total']:.1%}"),
+            "after_share": _comma(f"{row['after'] / row['total']:.1%}"),
+            "points": _comma(f"{100 * (row['after'] - row['before']) / row['total']:+.1f}"),
             "bad": (row["source"], row["kind"]) in bad,
         }
         found.setdefault(row["source"], []).append(told)
     order = sorted(found, key=lambda source: (source == FOLDED, source != TURNS, source))
     return [{"name": _T["sources"].get(source, source), "rows": found[source]} for source in order]
+
+
+def _comma(figure: str) -> str:
+    """A figure as it is written in Vietnamese."""
+    return figure.replace(".", ",")
 
 
 def _sentence(session: Session, row: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:

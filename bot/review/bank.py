@@ -17,7 +17,7 @@ from sqlmodel import Session, col, func, select
 from bot.errors import BadInputError
 from bot.evaluation.questions import load
 from bot.review.examples import active, active_names, examples_of
-from bot.review.labels import Label, codes_in
+from bot.review.labels import Label
 from bot.review.masking import mask
 from bot.review.training import TURNS, Asked, Content, worse
 from bot.storage.tables import AddedExample, CandidateModel, EverydayName, ModelChange, Review, Turn
@@ -89,10 +89,8 @@ def asked_of(session: Session, sets: Sequence[Path]) -> list[Asked]:
     found = []
     for turn, review in rows:
         if review.label and turn.understanding.get("how") == "alone":
-            # As it would be taught, unless grammar reads a code in it.
-            text = turn.text if codes_in(turn.text) else mask(turn.text).text
-            question = Label.from_json(review.label).question(str(turn.id), text, review.label["intent"])
-            found.append(Asked(question, TURNS, question.kind))
+            question = Label.from_json(review.label).question(str(turn.id), turn.text, review.label["intent"])
+            found.append(Asked(question, TURNS, question.kind, covered=mask(turn.text).text))
     for path in sets:
         questions, _ = load(path)
         secret = SECRET in path.name

@@ -75,12 +75,14 @@ class Asked:
         source: "turns", or the name of a labelled set.
         kind: what it counts for.
         secret: the set's sentences are never shown.
+        covered: the sentence as it would be taught, without personal data; "" where it has none.
     """
 
     question: Question
     source: str
     kind: str
     secret: bool = False
+    covered: str = ""
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -225,7 +227,7 @@ def train(
     told(f"2/{steps}")
     for one in asked:
         text = one.question.text
-        tally.add(one, old.parse(text), new.parse(text), taught=words_of(text) in taught)
+        tally.add(one, old.parse(text), new.parse(text), taught=words_of(one.covered or text) in taught)
     everything = (*training.examples, *running.examples, *candidate.examples)
     sample = list(_sampled(everything)) if folds > 1 else []
     for fold in range(folds if folds > 1 else 0):
@@ -291,10 +293,7 @@ def _run(job: Mapping[str, Any], told: Told) -> dict[str, Any]:
         [Entry(**_tuples(entry)) for entry in job["entries"]],
         _content(job["running"]),
         _content(job["candidate"]),
-        [
-            Asked(Question(**_tuples(one["question"])), one["source"], one["kind"], one["secret"])
-            for one in job["asked"]
-        ],
+        [Asked(**{**one, "question": Question(**_tuples(one["question"]))}) for one in job["asked"]],
         folds=job["folds"],
         cache=Path(job["cache"]),
         running_cache=Path(job["running_cache"]),
