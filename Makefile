@@ -27,7 +27,7 @@ run: .venv/.installed
 	@MOTCUA_DEMO=1 MOTCUA_NOTICE_FROM_HOUR=$${MOTCUA_NOTICE_FROM_HOUR:-0} MOTCUA_NOTICE_TO_HOUR=$${MOTCUA_NOTICE_TO_HOUR:-24} $(BIN)/motcua serve
 
 test: .venv/.developing
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/.developing
 	@$(BIN)/ruff format --check -q .

@@ -36,7 +36,7 @@ def settings(tmp_path: Path, _no_outside_settings: None) -> Settings:
     return Settings(var_dir=tmp_path / "var")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def talk() -> Talk:
     """The conversation as an office runs it: the whole catalogue, the engine that the settings name."""
     settings = Settings()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bot.settings import Settings
+from bot.storage import schema
+from bot.storage.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,37 +24,79 @@ class ServiceProcess:
 
     Attributes:
         url: its address, once started.
+        mark: the line of its output at which its present life begins.
     """
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        """``folder``: its ``var_dir``, whose database is set up already; trained models are shared between all."""
+        """Starts nothing yet; what other tests have trained is not trained again.
+
+        Args:
+            folder: of its own, for ``MOTCUA_VAR_DIR``.
+            environment: more variables; a database named there must be upgraded.
+        """
         outside = {str(field.validation_alias) for field in Settings.model_fields.values()}
         clean = {key: value for key, value in os.environ.items() if key not in outside}
-        own = {"MOTCUA_VAR_DIR": str(folder), "PORT": "0", "MOTCUA_DEMO": "1"}
+        own = {"MOTCUA_VAR_DIR": str(folder), "PORT": "0", "MOTCUA_DEMO": "1", "PYTHONUNBUFFERED": "1"}
         self._environment = clean | own | environment
-        self._log = folder / "log"
+        self._lines: list[str] = []
+        self._told = threading.Condition()
         self.url = ""
+        self.mark = 0
         self.process: subprocess.Popen[str] | None = None
-        models = Settings(var_dir=ROOT / "var").var_dir / "models"
+        models = ROOT / "var" / "models"
         models.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "models").exists():
             (folder / "models").symlink_to(models)
+        self.database = folder / "motcua.sqlite3"
+        if "MOTCUA_DATABASE_URL" not in environment and not self.database.exists():
+            database = Database(f"sqlite:///{self.database}")
+            schema.upgrade(database)
+            database.close()
 
     def start(self) -> Self:
-        """Starts it and reads the address it tells; it may not listen yet."""
-        self.url = ""
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "serve"],
-                env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if "http://" in line and not self.url:
-                self.url = "http://" + line.split("http://")[1].strip().rstrip("/")
-            if "Ctrl+C" in line:
-                return self
-        raise AssertionError(f"the service did not start:\n{self.log()}")
+        """Starts it and waits until it listens."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bot", "serve"], env=self._environment, cwd=ROOT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.mark = len(self._lines)
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
+        self.url = self.wait_for(r"Tình trạng\s+(http://\S+)/ready")[1]
+        self.wait_for("Ctrl\\+C")
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with self._told:
+                self._lines.append(line)
+                self._told.notify_all()
+        with self._told:
+            self._told.notify_all()
+
+    def log(self) -> str:
+        """Everything it has said so far, in all its lives."""
+        with self._told:
+            return "".join(self._lines)
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Waits for words on its output in its present life."""
+
+        def found() -> re.Match[str] | None:
+            return re.search(pattern, "".join(self._lines[self.mark :]))
+
+        with self._told:
+            self._told.wait_for(lambda: found() or not self._reader.is_alive(), 60)
+            match = found()
+        assert match, f"không thấy «{pattern}»:\n{self.log()}"
+        return match
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
         """SIGKILL: nothing is tidied up."""
@@ -60,15 +106,12 @@ class ServiceProcess:
         """SIGTERM, as a service manager stops it; its exit status."""
         return self._end(signal.SIGTERM)
 
-    def log(self) -> str:
-        """What it has logged so far, in all its lives."""
-        return self._log.read_text("utf-8")
-
     def _end(self, how: signal.Signals) -> int:
         assert self.process is not None
-        assert self.process.stdout is not None
         self.process.send_signal(how)
         status = self.process.wait(60)
+        self._reader.join(10)
+        assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
         return status

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
+
+from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,39 +24,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[tuple[str, str]]:
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The service as ``make run`` starts it, on a free port: its address and the demo password."""
-    environment = {
-        **os.environ,
-        "MOTCUA_DEMO": "1",
-        "MOTCUA_VAR_DIR": str(tmp_path / "var"),
-        "PORT": "0",
-        "MOTCUA_NOTICE_DELAY_MINUTES": "0",
-        "MOTCUA_NOTICE_FROM_HOUR": "0",
-        "MOTCUA_NOTICE_TO_HOUR": "24",
-    }
-    command = [sys.executable, "-m", "bot"]
-    subprocess.run([*command, "db", "upgrade"], env=environment, cwd=ROOT, check=True, capture_output=True)
-    log = (tmp_path / "serve.log").open("w+")
-    process = subprocess.Popen(
-        [*command, "serve"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-    )
-    try:
-        printed = ""
-        for line in process.stdout or ():
-            printed += line
-            if "Ctrl+C" in line:
-                break
-        address = re.search(r"http://127\.0\.0\.1:\d+", printed)
-        password = re.search(r"mật khẩu: (\S+)\)", printed)
-        assert address, (tmp_path / "serve.log").read_text()
-        assert password
-        yield address[0], password[1]
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-        log.close()
+    told = {"MOTCUA_NOTICE_DELAY_MINUTES": "0", "MOTCUA_NOTICE_FROM_HOUR": "0", "MOTCUA_NOTICE_TO_HOUR": "24"}
+    with ServiceProcess(tmp_path_factory.mktemp("office"), **told) as service:
+        yield service.url, service.wait_for(r"mật khẩu: (\S+)\)")[1]
 
 
 def test_chat_to_sms(office: tuple[str, str]) -> None:
@@ -97,10 +69,10 @@ def test_chat_to_sms(office: tuple[str, str]) -> None:
 
         page.goto(f"{base}/simulator")
         message = page.get_by_text("H30.99.01-261116-0002")
-        for _ in range(20):
+        for _ in range(100):
             if message.count():
                 break
-            page.wait_for_timeout(500)
+            page.wait_for_timeout(100)
             page.reload()
         expect(message).to_have_count(1)
         expect(message).to_contain_text("nhan ket qua")

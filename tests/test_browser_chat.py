@@ -7,8 +7,6 @@ import re
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +17,8 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect, sync_playwright
+
+from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "artifacts"
@@ -40,45 +40,22 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class Office:
-    """``motcua serve`` on a port of its own, to be stopped and started again over the same data."""
+class Office(ServiceProcess):
+    """The service on a port of its own, to be stopped and started again over the same data."""
 
     def __init__(self, folder: Path, sites: str) -> None:
         self.port = _free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "serve.log"
-        self._database = folder / "var" / "motcua.sqlite3"
-        self._environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("MOTCUA", "TELEGRAM", "ZALO"))},
-            "MOTCUA_DEMO": "1", "MOTCUA_VAR_DIR": str(folder / "var"), "PORT": str(self.port),
-            "MOTCUA_EMBED_SITES": sites, "MOTCUA_WEB_MESSAGES_PER_MINUTE": "1000",
-            "MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE": "1000",
-        }  # fmt: skip
-        self._process: subprocess.Popen[str] | None = None
-        # What other tests have trained is not trained again.
-        models = ROOT / "var" / "models"
-        models.mkdir(parents=True, exist_ok=True)
-        self._database.parent.mkdir()
-        (self._database.parent / "models").symlink_to(models)
-        command = [sys.executable, "-m", "bot", "db", "upgrade"]
-        subprocess.run(command, env=self._environment, cwd=ROOT, check=True, capture_output=True)
+        super().__init__(
+            folder, PORT=str(self.port), MOTCUA_EMBED_SITES=sites, MOTCUA_WEB_MESSAGES_PER_MINUTE="1000",
+            MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE="1000",
+        )  # fmt: skip
 
-    def start(self) -> None:
-        with self.log.open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "serve"], env=self._environment, cwd=ROOT, stdout=subprocess.PIPE,
-                stderr=log, text=True,
-            )  # fmt: skip
-        assert any("Ctrl+C" in line for line in self._process.stdout or ()), self.log.read_text()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.communicate(timeout=30)
-            self._process = None
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def turns(self, text: str) -> int:
-        with closing(sqlite3.connect(self._database)) as connection:
+        with closing(sqlite3.connect(self.database)) as connection:
             return int(connection.execute("SELECT count(*) FROM turn WHERE text = ?", (text,)).fetchone()[0])
 
 
@@ -180,7 +157,7 @@ def test_nothing_is_lost_while_the_server_is_away(context: BrowserContext, offic
     expect(_answers(page)).to_have_count(1)
 
     office.stop()
-    assert "timeout graceful shutdown" not in office.log.read_text("utf-8")  # the open page did not hold it up
+    assert "timeout graceful shutdown" not in office.log()  # the open page did not hold it up
     _say(page, "lệ phí chứng thực bản sao")
     expect(page.get_by_role("status")).to_contain_text("Mất kết nối")
     expect(_mine(page, "lệ phí chứng thực bản sao")).to_contain_text("chờ gửi")

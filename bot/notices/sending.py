@@ -135,8 +135,9 @@ def _claim(session: Session, settings: Settings, owner: str, now: datetime) -> C
         )  # fmt: skip
         if row is None or row.id is None:
             return None
-        if row.kind != policy.KIND or policy.may_go(session, row, settings, now):
-            break
+        with session.no_autoflush:  # the claim is written once, with what is added below
+            if row.kind != policy.KIND or policy.may_go(session, row, settings, now):
+                break
         session.flush()
     # Stored with the claim: after a crash they tell whom to ask, and since when.
     row.gateway, row.not_before, row.looks, row.looked_at = Gateways.name_of(settings, row), now, 0, None
@@ -180,9 +181,9 @@ async def _send(database: Database, settings: Settings, gateways: Gateways, clai
 
 def _store_sent(database: Database, settings: Settings, claim: Claim, now: datetime, sent: Sent) -> None:
     with database.write() as session:
-        # False: a delivery report was quicker and has settled it.
-        if queue.mark_sent(session, claim.parcel.notice_id, claim.owner, now, sent.provider_id):
-            row = session.get_one(Outbox, claim.parcel.notice_id)
+        # None: a delivery report was quicker and has settled it.
+        row = queue.held_outbox(session, claim.parcel.notice_id, claim.owner)
+        if row is not None:
             settle(row, sent.provider_id, sent.status, now)
             control.record(session, row, settings, now, float(sent.cost) if sent.cost is not None else None)
 

@@ -7,6 +7,7 @@ power cut. Writers begin with BEGIN IMMEDIATE, so that two never deadlock half-w
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,7 @@ class Database:
         self.path = Path(self.url.database or "").absolute() if self.is_sqlite else None
         self.engine: Engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
         self._writer = self.engine.execution_options(begin="IMMEDIATE") if self.is_sqlite else self.engine
+        self._turn = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -83,8 +85,21 @@ class Database:
         On SQLite its first statement takes the write lock, so what is read stays true until the commit: keep it
         short, and never open a second one inside. Rows loaded here stay readable after the commit.
         """
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._one_at_a_time(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Threads of one process wait for SQLite's write lock in line: SQLite itself would have them sleep and retry.
+
+        Whoever waits longer than ``BUSY_SECONDS`` tries without, and gets SQLite's own error where it is still locked.
+        """
+        mine = self.is_sqlite and self._turn.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if mine:
+                self._turn.release()
 
     def close(self) -> None:
         """Closes all connections."""

@@ -213,9 +213,13 @@ def claim_outbox(
         if row is not None:
             row.state, row.lease_owner, row.lease_until = "sending", owner, now + lease
             row.attempts += 1
-            session.flush()
             return row
     return None
+
+
+def held_outbox(session: Session, outbox_id: int, owner: str) -> Outbox | None:
+    """The row of a claim whose send ended, locked; None where it is not ours any more."""
+    return _held(session, Outbox, outbox_id, owner, _SENDING)
 
 
 # An answer that comes after the lease ended still settles the matter, unless someone else has acted meanwhile.

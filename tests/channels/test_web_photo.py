@@ -16,11 +16,13 @@ from bot.channels.web import photo
 from bot.clock import utc_now
 from bot.conversation.talk import Talk
 from bot.dossiers.demo import seed
-from bot.receipts import Reading
+from bot.receipts import Reading, read_receipt
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import Inbox, Lookup, Outbox, Turn
+from tests.receipts.drawing import photograph
+from tests.receipts.symbols import dice, qr
 
 CODE = "H30.99.01-261116-0002"
 FORM = "multipart/form-data; boundary=x"
@@ -73,6 +75,12 @@ def test_the_code_on_it_is_answered_as_if_it_were_typed(
         assert (row.payload["kind"], row.payload["text"], row.payload["photo"]) == ("photo", CODE, None)
         assert len(session.exec(select(Lookup)).all()) == 1
     assert '<p class="text">Ảnh giấy hẹn</p>' in office.get("/").text
+
+
+def test_a_real_photo_is_read(office: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo, "read_receipt", read_receipt)
+    status, answer = _send(office, photograph(dice(7), qr(CODE, "m"), ("perspective",)))
+    assert (status, CODE in answer["replies"][0]["text"]) == (200, True)
 
 
 def test_the_limits_on_looking_up_hold_for_photos_too(office: TestClient) -> None:

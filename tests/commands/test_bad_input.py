@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.service_process import ServiceProcess
+
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = ROOT / "procedures_data"
 
@@ -129,17 +131,8 @@ def test_settings_name_the_variable() -> None:
 
 def test_a_second_serve_on_one_file_is_refused(tmp_path: Path) -> None:
     environment = {"MOTCUA_VAR_DIR": str(tmp_path), "PORT": "0"}
-    assert _run("db", "upgrade", **environment).returncode == 0
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("MOTCUA")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "bot", "serve"], cwd=ROOT, env=clean | environment, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as first:  # fmt: skip
-        assert first.stdout is not None
-        while b"Ctrl+C" not in first.stdout.readline():
-            assert first.poll() is None
+    with ServiceProcess(tmp_path):
         second = _run("serve", **environment)
         assert second.returncode == 2
         assert "đang có một dịch vụ khác" in second.stderr.decode()
         assert _run("notices", "list", **environment).returncode == 0
-        first.terminate()

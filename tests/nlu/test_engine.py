@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.catalog.catalog import load_catalog
+from bot.conversation.talk import Talk
 from nlu import embedded
 from nlu.concepts import Concepts
 from nlu.embedded import EmbeddedEngine, probability
@@ -21,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def engine() -> EmbeddedEngine:
-    return EmbeddedEngine(load_catalog(ROOT / "procedures_data").entries())
+def engine(talk: Talk) -> EmbeddedEngine:
+    assert isinstance(talk.engine, EmbeddedEngine)
+    return talk.engine
 
 
 def test_a_general_name_is_not_guessed(engine: EmbeddedEngine) -> None:

@@ -15,9 +15,10 @@ from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from bot.channels.photo_fetch import fetch, zalo_hosts
 from bot.channels.port import Receive, SendError
 from bot.channels.rendering import LIMITS, Message, shortened
-from bot.channels.zalo_oa import photos, web_hook
+from bot.channels.zalo_oa import web_hook
 from bot.channels.zalo_oa.client import MAX_IMAGE, Client, attachment
 from bot.channels.zalo_oa.errors import STALE, ZaloError
 from bot.channels.zalo_oa.events import CHANNEL
@@ -121,12 +122,8 @@ class ZaloOa:
         return web_hook.router(self)
 
     def fetch_photo(self, reference: str) -> bytes:
-        """A photo by its address, only from where Zalo keeps photos; blocks.
-
-        Raises:
-            FetchError: see ``bot.channels.zalo_oa.photos``.
-        """
-        return photos.fetch(self.settings, reference)
+        """The bytes of a photo, from Zalo's picture servers only (``bot.channels.photo_fetch``)."""
+        return fetch(reference, zalo_hosts(self.settings.zalo_photo_hosts))
 
     async def send(self, recipient: str, message: Message) -> str | None:
         """Sends one message once; Zalo's id of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -13,28 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service_process import ServiceProcess
 from sqlmodel import col, select
 from standins.telegram import TOKEN, TelegramStandIn
 
 from bot.clock import utc_now
 from bot.storage.database import Database
 from bot.storage.tables import Conversation, Handoff, Inbox, Outbox, Preference
+from tests.receipts.drawing import photograph
+from tests.receipts.symbols import code128, dice
+from tests.service_process import ServiceProcess
+from tests.waiting import wait_until
 
 CODE = "H30.99.01-261116-0003"
 PHONE = "84951000003"  # on file for it (bot/dossiers/demo.py)
 NOTE = "Thiếu bản vẽ mặt bằng"
 _CITIZENS = count(101)
-
-
-def _eventually(true: Callable[[], bool], seconds: float = 30) -> bool:
-    """Waits for what only a look into the database shows."""
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if true():
-            return True
-        pause.wait(0.02)
-    return False
 
 
 @dataclass
@@ -72,7 +65,7 @@ class Citizen:
         before = len(self.chat)
         self.brings(update)
         assert self.office.api.wait_until(lambda: len(self.chat) >= before + replies), self.office.service.log()[-3000:]
-        assert _eventually(lambda: not {"waiting", "sending"} & set(self.sends()))
+        wait_until(lambda: not {"waiting", "sending"} & set(self.sends()))
         return self.chat[before:]
 
     def rows(self, table: Any) -> list[Any]:
@@ -173,6 +166,12 @@ def test_a_person_is_asked_for_and_notices_are_ended(office: Office) -> None:
     assert handoff.kind == "handoff"
 
 
+def test_a_photo_of_the_receipt_is_as_good_as_its_code(office: Office) -> None:
+    citizen = office.citizen()
+    (told,) = citizen.does(office.api.photo(photograph(dice(5), code128(CODE), ("dark",)), citizen.number))
+    assert CODE in told["text"]
+
+
 def test_a_photo_without_a_code_is_answered_and_its_words_are_read(office: Office) -> None:
     citizen = office.citizen()
     (told,) = citizen.does(office.api.photo(b"no picture at all", citizen.number))
@@ -196,14 +195,14 @@ def test_who_blocks_the_bot_is_not_written_to_and_answered_again_on_coming_back(
     citizen.says("xin chào")
     api.blocked.add(str(citizen.number))
     citizen.brings(api.text("kết hôn", citizen.number))
-    assert _eventually(lambda: citizen.sends() == ["sent", "failed"])
+    wait_until(lambda: citizen.sends() == ["sent", "failed"])
     assert citizen.rows(Conversation)[0].unreachable_at is not None
     api.blocked.discard(str(citizen.number))
     citizen.brings(api.membership("member", citizen.number))
     citizen.says("khai sinh")
     assert citizen.rows(Conversation)[0].unreachable_at is None
     citizen.brings(api.membership("kicked", citizen.number))
-    assert _eventually(lambda: citizen.rows(Conversation)[0].unreachable_at is not None)
+    wait_until(lambda: citizen.rows(Conversation)[0].unreachable_at is not None)
     assert len(citizen.chat) == 2
 
 
@@ -212,7 +211,7 @@ def test_a_reply_that_may_not_have_arrived_is_told_once_more(office: Office) -> 
     citizen.says("xin chào")
     api.plan.append("drop")
     citizen.brings(api.text(CODE, citizen.number))
-    assert _eventually(lambda: citizen.sends() == ["sent", "uncertain"])
+    wait_until(lambda: citizen.sends() == ["sent", "uncertain"])
     assert len(citizen.chat) == 2  # it did arrive, but nobody here could know
     again, answer = citizen.says("kết hôn", replies=2)
     assert CODE in again["text"]
@@ -228,7 +227,7 @@ def test_a_tap_whose_answer_was_lost_is_edited_again_without_a_word_more(office:
     (choice,) = citizen.says("đất đai")
     api.plan.append("drop")
     citizen.brings(api.tap(choice, choice["inline"][0][0]["text"], citizen.number))
-    assert _eventually(lambda: citizen.sends() == ["sent"] * 3)
+    wait_until(lambda: citizen.sends() == ["sent"] * 3)
     assert citizen.rows(Outbox)[-1].attempts == 2
     assert len(citizen.chat) == 2
 
@@ -282,9 +281,7 @@ def test_stopped_while_telegram_is_slow_to_answer(office: Office) -> None:
     assert api.wait_until(lambda: len(citizen.chat) == 2)
     stopping = threading.Thread(target=office.service.stop)
     stopping.start()
-    assert _eventually(
-        lambda: "Waiting for application shutdown" in office.service.log().rsplit("Started server", 1)[-1]
-    )
+    wait_until(lambda: "Waiting for application shutdown" in office.service.log().rsplit("Started server", 1)[-1])
     api.release.set()
     stopping.join()
     assert citizen.sends() == ["sent", "sent"]
@@ -308,7 +305,7 @@ def test_killed_between_taking_updates_and_committing_them(tmp_path: Path, datab
             assert "giấy tờ 2.000815" in [row[0].get("callback_data") for row in api.sent[0]["inline"]]
             writer = sqlite3.connect(database_file, isolation_level=None)
             states = "SELECT state FROM outbox"
-            assert _eventually(lambda: writer.execute(states).fetchall() == [("sent",)])
+            wait_until(lambda: writer.execute(states).fetchall() == [("sent",)])
             writer.execute("BEGIN IMMEDIATE")  # no commit of the service gets through
             update = api.write(CODE)["update_id"]
             assert api.wait_until(lambda: api.handed == update)
@@ -370,7 +367,7 @@ def test_two_replicas_that_get_the_same_updates_answer_each_once_and_in_order(
                     waiting = select(Outbox.id).where(col(Outbox.state) != "sent")
                     return len(session.exec(waiting).all())
 
-            assert _eventually(lambda: open_rows() == 0)
+            wait_until(lambda: open_rows() == 0)
         for citizen in citizens:
             told = [message["text"] for message in api.told(citizen)]
             assert len(told) == each

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,6 @@ from zalo_scene import Clock, log_in
 from bot.channels.port import FetchError, SendError
 from bot.channels.rendering import Message, render
 from bot.channels.zalo_oa import channel as channel_module
-from bot.channels.zalo_oa import photos
 from bot.channels.zalo_oa.channel import SHARE_IMAGE, STATIC, ZaloOa, text_message
 from bot.conversation.model import Button, Link, Reply
 from bot.settings import Settings
@@ -207,28 +205,6 @@ async def test_a_stop_waits_for_what_is_being_sent_and_sends_nothing_more(oa: Za
     assert len(zalo.sent) == 1
 
 
-HOSTS = photos.PHOTO_HOSTS
-
-
-@pytest.mark.parametrize(
-    ("address", "hosts", "good"),
-    [("https://photo-stal-1.zdn.vn/a.jpg?x=1", HOSTS, True), ("https://zdn.vn/a", HOSTS, True),
-     ("https://ZDN.VN:443/a", HOSTS, True), ("https://zdn.vn./a", HOSTS, True),
-     ("http://photo.zdn.vn/a.jpg", HOSTS, False), ("https://photo.zdn.vn:8443/a", HOSTS, False),
-     ("https://evilzdn.vn/a", HOSTS, False), ("https://zdn.vn.evil.example/a", HOSTS, False),
-     ("https://zdn.vn@evil.example/a", HOSTS, False), ("https://user@photo.zdn.vn/a", HOSTS, False),
-     ("https://evil.example/#.zdn.vn", HOSTS, False), ("https://evil.example\\.zdn.vn/a", HOSTS, False),
-     ("file:///etc/passwd", HOSTS, False), ("ftp://photo.zdn.vn/a", HOSTS, False), ("//zdn.vn/a", HOSTS, False),
-     ("https://169.254.169.254/a", HOSTS, False), ("http://127.0.0.1:9/a", HOSTS, False), ("", HOSTS, False),
-     ("https://[::1/a", HOSTS, False), ("https://a:999999/", HOSTS, False),
-     ("http://127.0.0.1:9000/a", "127.0.0.1:9000", True), ("http://127.0.0.1:9001/a", "127.0.0.1:9000", False),
-     ("https://photo.zdn.vn/a", "127.0.0.1:9000", False), ("http://10.0.0.5:9000/a", "10.0.0.5:9000", False),
-     ("https://cdn.example.vn/a", "example.vn, 127.0.0.1:9000", True), ("https://a.vn/a", ", ,", False)],
-)  # fmt: skip
-def test_photos_come_only_from_where_zalo_keeps_them(address: str, hosts: str, *, good: bool) -> None:
-    assert (photos.allowed(address, hosts) is not None) is good
-
-
 def test_a_photo_is_fetched_from_the_named_stand_in(
     office: Settings, sqlite_database: Database, zalo: ZaloStandIn
 ) -> None:
@@ -238,55 +214,6 @@ def test_a_photo_is_fetched_from_the_named_stand_in(
     with pytest.raises(FetchError) as caught:
         oa.fetch_photo(f"{zalo.url}/gone.jpg")
     assert caught.value.final
-
-
-def _photo(data: bytes) -> httpx.Response:
-    return httpx.Response(200, stream=httpx.ByteStream(data))
-
-
-def _fetched(office: Settings, *answers: httpx.Response | Exception) -> bytes:
-    settings = office.model_copy(update={"zalo_photo_hosts": ""})
-    left = list(answers)
-
-    def answer(_request: httpx.Request) -> httpx.Response:
-        one = left.pop(0)
-        if isinstance(one, Exception):
-            raise one
-        return one
-
-    return photos.fetch(settings, "https://photo.zdn.vn/a.jpg", httpx.MockTransport(answer))
-
-
-@pytest.mark.parametrize(
-    ("answer", "final"),
-    [(httpx.Response(404), True), (httpx.Response(403), True), (httpx.Response(429), False),
-     (httpx.Response(503), False), (httpx.ReadTimeout("slow"), False), (httpx.ConnectError("no"), False),
-     (_photo(b"x" * (photos.MAX_BYTES + 1)), True),
-     (httpx.Response(302, headers={"location": "https://evil.example/a"}), True),
-     (httpx.Response(302, headers={"location": "http://photo.zdn.vn/a"}), True),
-     (httpx.Response(302, headers={"location": "https://169.254.169.254/latest"}), True)],
-)  # fmt: skip
-def test_why_a_photo_could_not_be_fetched(office: Settings, answer: httpx.Response | Exception, *, final: bool) -> None:
-    with pytest.raises(FetchError) as caught:
-        _fetched(office, answer)
-    assert caught.value.final is final
-
-
-def test_redirects_within_zalo_are_followed_but_not_for_ever(office: Settings) -> None:
-    def there() -> httpx.Response:
-        return httpx.Response(302, headers={"location": "https://other.zdn.vn/b.jpg"})
-
-    assert _fetched(office, there(), there(), _photo(b"photo")) == b"photo"
-    with pytest.raises(FetchError) as caught:
-        _fetched(office, *(there() for _ in range(9)))
-    assert caught.value.final
-
-
-def test_a_photo_that_drips_is_given_up(office: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "SECONDS", -1.0)
-    with pytest.raises(FetchError) as caught:
-        _fetched(office, _photo(b"x"))
-    assert not caught.value.final
 
 
 def test_our_pictures_fit_into_an_upload() -> None:

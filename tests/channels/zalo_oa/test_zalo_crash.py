@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 from standins.zalo_hooks import USER, Hooks, sent_event, text_event
 from standins.zalo_oa import ZaloStandIn
-from zalo_scene import ROOT, Service, log_in, stored_login, wait_until
+from zalo_scene import ROOT, Service, log_in, stored_login
 
 from bot.channels.zalo_oa.oauth import Pair
 from bot.channels.zalo_oa.tokens import CHANNEL, store
@@ -18,6 +18,7 @@ from bot.clock import utc_now
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import ChannelToken, Inbox, Outbox
+from tests.waiting import wait_until
 
 
 def _states(database: Database, table: type[Inbox | Outbox]) -> list[str]:
@@ -46,7 +47,7 @@ def test_killed_between_200_and_reply_and_between_sending_and_noting_it(
         with Service(folder, zalo) as first:
             first.hooks.deliver(sent_event("image", {"url": f"{zalo.url}/a.jpg"}, utc_now()))
             first.hooks.deliver(text_event("giờ làm việc", utc_now()))
-            assert zalo.wait_until(lambda: "/a.jpg" in zalo.calls), first.log
+            assert zalo.wait_until(lambda: "/a.jpg" in zalo.calls), first.log()
             first.kill()  # taken with 200, not answered
         assert [answer[0] for answer in first.hooks.answers] == [200, 200]
         assert _states(database, Inbox) == ["claimed", "waiting"]
@@ -55,14 +56,14 @@ def test_killed_between_200_and_reply_and_between_sending_and_noting_it(
         _end_leases(database)
         zalo.plan.append("hold")
         with Service(folder, zalo) as second:
-            assert zalo.wait_for(1), second.log
+            assert zalo.wait_for(1), second.log()
             wait_until(lambda: _states(database, Inbox) == ["done", "done"])
             second.kill()  # sent, not noted; the next answer waits behind it
         zalo.release.set()
         assert _states(database, Outbox) == ["sending", "waiting"]
         _end_leases(database)
         with Service(folder, zalo) as third:
-            assert zalo.wait_for(2), third.log
+            assert zalo.wait_for(2), third.log()
             wait_until(lambda: _states(database, Outbox) == ["uncertain", "sent"])
             told = third.say(text_event("cảm ơn", utc_now()), replies=2)
             wait_until(lambda: _states(database, Outbox) == ["cancelled", "sent", "sent", "sent"])
@@ -101,7 +102,7 @@ def test_two_replicas_answer_each_message_once_in_order_and_refresh_once(
                     hooks[number % 2].deliver(body)
                     hooks[1 - number % 2].deliver(body, copies=2)
             every = len(users) * len(said)
-            assert zalo.wait_for(every), one.log + other.log
+            assert zalo.wait_for(every), one.log() + other.log()
             wait_until(lambda: _states(postgres_database, Outbox) == ["sent"] * every)
             for user in users:
                 first, second, third, fourth = (message["text"] for message in zalo.to(user))

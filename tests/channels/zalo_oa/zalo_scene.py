@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from urllib.error import URLError
@@ -24,10 +18,10 @@ from bot.channels.zalo_oa.oauth import Pair
 from bot.channels.zalo_oa.tokens import store
 from bot.settings import Settings
 from bot.storage.database import Database
+from tests.service_process import ServiceProcess
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-_OURS = ("MOTCUA", "TELEGRAM", "TWILIO", "ZALO", "PUBLIC_BASE_URL", "PORT")
-_NUMBERS = count(1)
 START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 
 
@@ -66,63 +60,33 @@ def zalo_environment(zalo: ZaloStandIn) -> dict[str, str]:
     }  # fmt: skip
 
 
-class Service:
-    """``python -m bot serve`` as a process of its own, with its web hook; ends with the ``with``.
+class Service(ServiceProcess):
+    """The service with its Zalo account and its web hook; ends with the ``with``.
 
     Attributes:
         hooks: Zalo's web hooks to it.
-        log: everything it logged so far.
     """
 
     def __init__(self, folder: Path, zalo: ZaloStandIn, **more: str) -> None:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
-        self.environment = clean | zalo_environment(zalo) | {"MOTCUA_VAR_DIR": str(folder), "PORT": "0"} | more
-        folder.mkdir(parents=True, exist_ok=True)
-        models = folder / "models"
-        if not models.exists():  # trained once for all tests
-            models.symlink_to(ROOT / "var" / "models")
+        super().__init__(folder, **({"MOTCUA_DEMO": "0"} | zalo_environment(zalo) | more))
         self._zalo = zalo
-        self._log = folder / f"log-{next(_NUMBERS)}"
 
     def __enter__(self) -> Self:
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "serve"],
-                env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                self.hooks = Hooks(found[0], self._zalo)
-                break
-        else:
-            raise AssertionError(self.log)
+        self.start()
+        self.hooks = Hooks(self.url, self._zalo)
         wait_until(self._ready)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.communicate()
 
     def say(self, body: dict[str, Any], replies: int = 1, copies: int = 1) -> list[dict[str, Any]]:
         """A citizen says something; what they get for it."""
         zalo, user = self._zalo, body.get("sender", body.get("follower"))["id"]
         before = len(zalo.to(user))
         self.hooks.deliver(body, copies)
-        assert zalo.wait_until(lambda: len(zalo.to(user)) >= before + replies), self.log
+        assert zalo.wait_until(lambda: len(zalo.to(user)) >= before + replies), self.log()
         return zalo.to(user)[before:]
 
-    def kill(self) -> None:
-        """As a power cut does."""
-        self.process.kill()
-        self.process.wait()
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text("utf-8")
-
     def _ready(self) -> bool:
-        assert self.process.poll() is None, self.log
+        assert self.is_running, self.log()
         try:
             return self.reasons().get("zalo_oa") != "đang kết nối"
         except URLError:
@@ -134,11 +98,3 @@ class Service:
         with urlopen(address, timeout=30) as answer:  # noqa: S310 - our own http address
             found: dict[str, str] = json.loads(answer.read())["reasons"]
         return found
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits for what no event tells: a state in the database of another process."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "never came"
-        time.sleep(0.02)
