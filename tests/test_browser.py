@@ -57,7 +57,7 @@ def test_chat_to_sms(office: tuple[str, str]) -> None:
         expect(page.get_by_text("đang xử lý").last).to_be_visible()
 
         page.set_viewport_size({"width": 1280, "height": 800})
-        page.goto(f"{base}/staff")
+        page.goto(f"{base}/staff/dossiers")
         page.get_by_label("Tên đăng nhập").fill("canbo")
         page.get_by_label("Mật khẩu").fill(password)
         page.get_by_role("button", name="Đăng nhập").click()

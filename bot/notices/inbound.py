@@ -34,7 +34,7 @@ def has_enough_answers(session: Session, sender: str, now: datetime) -> bool:
         Outbox.channel == "sms",
         Outbox.recipient == sender,
         Outbox.kind == "reply",
-        col(Outbox.inbox_id).is_not(None),  # of the machine, not of an advisor
+        ~col(Outbox.dedupe_key).startswith("desk:"),  # of the machine, not of an advisor
         col(Outbox.created_at) > now - WITHIN,
     )
     open_messages = select(func.count()).where(
