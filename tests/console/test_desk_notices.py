@@ -10,11 +10,14 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
+from bot.api.background import Background
 from bot.clock import local, utc_now
-from bot.notices import templates, trial
+from bot.dossiers.demo import seed
+from bot.notices import control, templates, trial
+from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
-from bot.storage.tables import Audit, GatewayPause, NoticeTemplate, Outbox, Spend
+from bot.storage.tables import Audit, Dossier, GatewayPause, NoticeTemplate, Outbox, Preference, Spend
 from tests.console.conftest import Visitor
 
 CODE = "H30.99.01-261116-0006"
@@ -189,3 +192,31 @@ def test_an_unknown_template_is_told(admin: Visitor) -> None:
         admin.submit("/staff/notices/templates/x/reset"),
     ):
         assert (answer.status_code, "<b>" in answer.text) == (404, False)
+
+
+def test_a_paused_chat_holds_its_notices_and_still_answers(
+    sqlite_database: Database, service: Service, office_settings: Settings
+) -> None:
+    background = Background(office_settings, sqlite_database, service, [], utc_now)
+    now = utc_now()
+    with sqlite_database.write() as session:
+        seed(session, office_settings, now)
+        session.get_one(Dossier, CODE).status = 5
+        session.add(Preference(channel="telegram", recipient="7", dossier_code=CODE, wants=True, at=now))
+        for kind in ("notice", "reply"):
+            session.add(
+                Outbox(
+                    kind=kind, channel="telegram", recipient="7", dedupe_key=kind, body={"text": "x"}, not_before=now,
+                    dossier_code=CODE, event="papers_wanted", created_at=now,
+                )
+            )  # fmt: skip
+        control.pause(session, "telegram", "an", "thử", now)
+
+    def next_kind() -> str | None:
+        row = background._claim("telegram")
+        return row.kind if row else None
+
+    assert (next_kind(), next_kind()) == ("reply", None)
+    with sqlite_database.write() as session:
+        control.resume(session, "telegram")
+    assert next_kind() == "notice"

@@ -27,7 +27,7 @@ from bot.notices.gateways.esms_reports import callback_key
 from bot.notices.inbound import MOST_ANSWERS, TOO_MANY
 from bot.settings import Settings
 from bot.storage import queue
-from bot.storage.tables import Inbox, Outbox, Preference
+from bot.storage.tables import Inbox, Outbox, Preference, Spend
 
 STATUS = "https://motcua.example/webhooks/sms/twilio/status"
 INBOUND = "https://motcua.example/webhooks/sms/twilio/inbound"
@@ -283,6 +283,17 @@ def test_a_report_of_esms_is_stored(office: Office, esms: EsmsStandIn, esms_door
     assert (row(office).state, row(office).provider_status) == ("sent", "sent")
     assert esms_door.get(esms.callback_url(sid, "5", joiner)) == 200
     assert (row(office).provider_id, row(office).provider_status) == (sid, "delivered")
+
+
+def test_what_esms_says_it_cost_reaches_the_sum_of_the_day_once(
+    office: Office, esms: EsmsStandIn, esms_door: Door
+) -> None:
+    sid = esms.messages[0]["SMSID"]
+    for status in ("1", "7", "5", "5"):
+        assert esms_door.get(esms.callback_url(sid, status, TotalPrice="838.0000")) == 200
+    with office.database.read() as session:
+        spend = session.exec(select(Spend)).one()
+    assert (spend.channel, spend.messages, spend.dong, row(office).cost) == ("sms", 1, 838, 838)
 
 
 def test_a_report_of_esms_that_says_failed_is_failed(office: Office, esms: EsmsStandIn, esms_door: Door) -> None:
