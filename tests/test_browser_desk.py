@@ -109,7 +109,7 @@ def browser() -> Iterator[Browser]:
 
 def signed_in(browser: Browser, base: str, name: str, **options: Any) -> Page:
     page = browser.new_context(locale="vi-VN", **{"viewport": DESK, **options}).new_page()
-    page.goto(f"{base}/staff")
+    page.goto(f"{base}/staff/dossiers")
     page.get_by_label("Tên đăng nhập").fill(name)
     page.get_by_label("Mật khẩu").fill(PASSWORD)
     page.get_by_role("button", name="Đăng nhập").click()

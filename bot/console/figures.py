@@ -217,7 +217,7 @@ def _tiles(figures: Overview, texts: Mapping[str, Any]) -> list[dict[str, str]]:
     told: dict[str, Cell] = {"questions": every}
     for end in QUESTIONS[:4]:
         told[end.value] = Share(asked.by_ending[end] / every if every else None)
-    right = Share(reviewed.right / reviewed.reviewed) if reviewed and reviewed.reviewed else None
+    right = Share(reviewed.right / reviewed.reviewed) if reviewed.reviewed else None
     told |= {
         "correct": right or texts["not_reviewed"],
         "mean": asked.mean_seconds,

@@ -15,9 +15,9 @@ from bot.console import accounts
 from bot.console.office_settings import setting
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
+from bot.masking import mask
 from bot.review import bank, examples
 from bot.review.labels import Label
-from bot.review.masking import mask
 from bot.review.training import FOLDED, TURNS, worse
 from bot.settings import Engine
 from bot.storage.tables import AddedExample, CandidateModel, EverydayName, ModelChange, Turn

@@ -20,9 +20,9 @@ from bot.clock import local
 from bot.console import accounts
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
+from bot.masking import mask
 from bot.review import examples, queue, verdicts
 from bot.review.labels import ABOUT_PROCEDURES, Label, checked, understood
-from bot.review.masking import mask
 from bot.storage.tables import Conversation, Review, Turn
 from bot.texts import phrases
 from nlu.port import ASPECTS, INTENTS

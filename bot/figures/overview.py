@@ -66,7 +66,7 @@ class Overview:
     period: Period
     asked: Asked
     people: People
-    correctness: Correctness | None
+    correctness: Correctness
     dossiers: Dossiers
     notices: Notices
     results: Results

@@ -190,7 +190,7 @@ def _advice(figures: Overview, names: Names, told: Mapping[str, Any]) -> Section
         else told["advice"]["no_times"]
     ]
     reviewed = figures.correctness
-    if reviewed is not None and reviewed.reviewed:
+    if reviewed.reviewed:
         share = shown(Share(reviewed.right / reviewed.reviewed))
         remarks.append(told["advice"]["correct"].format(reviewed=shown(reviewed.reviewed), share=share))
     else:

@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import case, func, inspect, select, text
+from sqlalchemy import case, func, select
 from sqlmodel import Session, col
 
 from bot.figures.period import Period
-from bot.storage.tables import Handoff, Turn
+from bot.storage.tables import Handoff, Review, Turn
 
 QUICK_MS, SLOW_MS = 1_000, 5_000  # answered at once; answered while one waits
 NOBODYS = ""  # questions without a procedure
@@ -183,18 +183,13 @@ class Correctness:
     right: int
 
 
-def correctness(session: Session, period: Period) -> Correctness | None:
-    """What the reviews of a period's answers say; None where answers are not reviewed here."""
-    if not inspect(session.connection()).has_table("review"):
-        return None
-    rows = session.execute(
-        text(
-            "SELECT review.verdict, count(*) FROM review JOIN turn ON turn.id = review.turn_id "
-            "WHERE turn.day BETWEEN :first AND :last GROUP BY review.verdict"
-        ),
-        {"first": period.first.isoformat(), "last": period.last.isoformat()}
-        if session.get_bind().dialect.name == "sqlite"
-        else {"first": period.first, "last": period.last},
+def correctness(session: Session, period: Period) -> Correctness:
+    """What the reviews of a period's answers say."""
+    query = (
+        select(col(Review.verdict), func.count())
+        .join(Turn, col(Turn.id) == col(Review.turn_id))
+        .where(col(Turn.day) >= period.first, col(Turn.day) <= period.last)
+        .group_by(col(Review.verdict))
     )
-    counts = {str(verdict): int(count) for verdict, count in rows}
+    counts = {str(verdict): int(count) for verdict, count in session.execute(query)}
     return Correctness(counts.get("right", 0) + counts.get("wrong", 0), counts.get("right", 0))

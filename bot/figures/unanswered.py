@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 
 from bot.figures.period import Period
 from bot.figures.turns import Ending, ending
-from bot.masking import masked
+from bot.masking import mask
 from bot.storage.tables import Turn
 from nlu.features import ASKING
 from nlu.normalize import prepare
@@ -122,7 +122,7 @@ def grouped(questions: Iterable[Question]) -> list[Group]:
 
 
 def _key(text: str) -> str:
-    words = prepare(masked(text)).words
+    words = prepare(mask(text).text).words
     content = [word for word in words if word not in ASKING] or list(words)
     return " ".join(sorted(dict.fromkeys(content)))[:LONGEST]
 
@@ -142,5 +142,5 @@ def _group(members: Sequence[Question]) -> Group:
 
 
 def _shown(text: str) -> str:
-    text = masked(" ".join(text.split()))
+    text = mask(" ".join(text.split())).text
     return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"

@@ -16,9 +16,9 @@ from sqlmodel import Session, col, func, select
 
 from bot.errors import BadInputError
 from bot.evaluation.questions import load
+from bot.masking import mask
 from bot.review.examples import active, active_names, examples_of
 from bot.review.labels import Label
-from bot.review.masking import mask
 from bot.review.training import TURNS, Asked, Content, worse
 from bot.storage.tables import AddedExample, CandidateModel, EverydayName, ModelChange, Review, Turn
 from bot.texts import phrases

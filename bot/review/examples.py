@@ -11,8 +11,8 @@ from sqlmodel import Session, col, select
 
 from bot.catalog.catalog import Catalog, cross_faults
 from bot.errors import BadInputError
+from bot.masking import looks_personal
 from bot.review.labels import Label
-from bot.review.masking import looks_personal
 from bot.storage.tables import AddedExample, EverydayName
 from bot.texts import phrases
 from nlu.corrections import from_rasa_yaml, label_of, to_rasa_yaml

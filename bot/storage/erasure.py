@@ -3,7 +3,7 @@
 Dossiers, the log of notices about them and the audit are kept: the law on archives asks for them, and they hold
 nothing that was said here. The log of look-ups is kept its 30 days: else erasing would reset the limits on guessing.
 Keys of inbox and outbox stay, emptied: they tell a repeated delivery. Sentences that advisors made of what was said
-hold no personal data (bot.review.masking); what links them to the citizen goes.
+hold no personal data (bot.masking); what links them to the citizen goes.
 """
 
 from __future__ import annotations

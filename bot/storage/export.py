@@ -11,13 +11,16 @@ from bot.storage.tables import (
     Access,
     Consent,
     Conversation,
+    DeskMessage,
     Dossier,
     Handoff,
+    Held,
     Inbox,
     Lookup,
     OneTimeCode,
     Outbox,
     Preference,
+    StaffChat,
     Turn,
 )
 
@@ -55,6 +58,9 @@ def export(session: Session, channel: str, sender: str, now: datetime) -> dict[s
         "conversations": (Conversation, sent_by(Conversation)),
         "turns": (Turn, (col(Turn.conversation_id).in_(mine),)),
         "requests_to_staff": (Handoff, (col(Handoff.conversation_id).in_(mine),)),
+        "answers_of_staff": (DeskMessage, (col(DeskMessage.conversation_id).in_(mine),)),
+        "answers_held_for_approval": (Held, (col(Held.conversation_id).in_(mine),)),
+        "linked_as_staff": (StaffChat, sent_by(StaffChat)),
         "messages_received": (Inbox, sent_by(Inbox)),
         "messages_sent": (Outbox, (*sent_to(Outbox), col(Outbox.kind) != "otp")),  # codes are in one_time_codes, unread
         "lookups": (Lookup, sent_by(Lookup)),

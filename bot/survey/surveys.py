@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 
 from bot.dossiers.status import RETURNED
 from bot.errors import BadInputError
-from bot.masking import masked
+from bot.masking import mask
 from bot.secrets import digest
 from bot.settings import Settings
 from bot.storage.tables import Dossier, OfficeSetting, Outbox, StatusChange, Survey
@@ -108,7 +108,7 @@ def answer(
     Returns:
         False where it was answered before.
     """
-    said = masked(" ".join(comment.replace("\0", "").split())[:LONGEST_COMMENT])[:LONGEST_COMMENT]
+    said = mask(" ".join(comment.replace("\0", "").split())[:LONGEST_COMMENT]).text[:LONGEST_COMMENT]
     stored = session.connection().execute(
         update(Survey)
         .where(col(Survey.id) == survey_id, col(Survey.state) == "sent")
@@ -156,7 +156,7 @@ def rate_in_chat(session: Session, channel: str, sender: str, code: str, score: 
 def comment_in_chat(session: Session, channel: str, sender: str, code: str, text: str) -> bool:
     """Adds words to the score this citizen gave here; False where there is none, or words are there already."""
     asked = select(Outbox.id).where(*_asked_here(channel, sender), Outbox.dossier_code == code).limit(1)
-    said = masked(" ".join(text.replace("\0", "").split())[:LONGEST_COMMENT])[:LONGEST_COMMENT]
+    said = mask(" ".join(text.replace("\0", "").split())[:LONGEST_COMMENT]).text[:LONGEST_COMMENT]
     if not said or session.exec(asked).first() is None:
         return False
     stored = session.connection().execute(

@@ -67,7 +67,8 @@ def test_everything_of_one_and_nothing_of_another(office: Database) -> None:
     assert all(words in text for words in ("lời của 1", "than của 1", "đáp cho 1", "H30.99.01-261124-0007"))
     assert not any(words in text for words in ("của 2", "cho 2", "của 3", "88", "bí mật"))
     assert {name: len(rows) for name, rows in told.items() if isinstance(rows, list)} == {
-        "conversations": 1, "turns": 1, "requests_to_staff": 1, "messages_received": 1, "messages_sent": 1,
+        "conversations": 1, "turns": 1, "requests_to_staff": 1, "answers_of_staff": 0, "answers_held_for_approval": 0,
+        "linked_as_staff": 0, "messages_received": 1, "messages_sent": 1,
         "lookups": 1, "proofs_of_ownership": 0, "one_time_codes": 1, "preferences": 0, "consents": 0, "dossiers": 0,
     }  # fmt: skip
 
@@ -88,7 +89,7 @@ def test_no_table_with_a_citizens_id_is_forgotten() -> None:
     }
     assert personal == {
         "conversation", "turn", "handoff", "inbox", "outbox", "lookup", "access", "one_time_code", "preference",
-        "consent",
+        "consent", "desk_message", "held", "staff_chat",
     }  # fmt: skip
 
 

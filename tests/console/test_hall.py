@@ -225,7 +225,7 @@ def test_a_returned_dossier_is_asked_about_once(screen: TestClient, sqlite_datab
     with sqlite_database.read() as session:
         (survey,) = session.exec(select(Survey)).all()
     assert (survey.channel, survey.answers) == ("kiosk", {"overall": 5, "extra_payment": False})
-    assert (survey.comment, survey.comment_state) == ("Nhanh. •••", "new")
+    assert (survey.comment, survey.comment_state) == ("Nhanh. ***", "new")
 
 
 def test_links_that_lead_nowhere_say_so(

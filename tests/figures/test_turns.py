@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
 from bot.conversation.model import Incoming
 from bot.conversation.talk import Talk
 from bot.figures.period import month_of, read_days
-from bot.figures.turns import Ending, asked, correctness, ending, people
+from bot.figures.turns import Correctness, Ending, asked, correctness, ending, people
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
-from bot.storage.tables import Conversation, Handoff, Turn
+from bot.storage.tables import Conversation, Handoff, Review, Turn
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 MONTH = month_of(NOW.date())
@@ -106,20 +105,13 @@ def test_people_are_counted_with_their_time(database: Database) -> None:
     assert (found.handed_over, found.called, found.complaints, found.open, found.minutes) == (3, 1, 1, 1, 20.0)
 
 
-def _reviews(session: Session) -> None:
-    session.execute(text("CREATE TABLE IF NOT EXISTS review (turn_id INTEGER, verdict VARCHAR(12))"))
-    for turn_id, verdict in ((1, "right"), (2, "right"), (3, "wrong")):
-        session.execute(text("INSERT INTO review VALUES (:id, :verdict)"), {"id": turn_id, "verdict": verdict})
-
-
-def test_correctness_needs_reviews(empty_database: Database) -> None:
-    from bot.storage import schema  # noqa: PLC0415
-
-    schema.upgrade(empty_database)
-    _add(empty_database, _turn("answer"), _turn("answer"), _turn("answer", at=NOW - timedelta(days=40)))
-    with empty_database.write() as session:
-        if correctness(session, MONTH) is None:
-            _reviews(session)
+def test_correctness_of_a_months_answers(database: Database) -> None:
+    with database.read() as session:
+        assert correctness(session, MONTH) == Correctness(0, 0)
+    _add(database, _turn("answer"), _turn("answer"), _turn("answer", at=NOW - timedelta(days=40)))
+    with database.write() as session:
+        for turn_id, verdict in ((1, "right"), (2, "right"), (3, "wrong")):
+            session.add(Review(turn_id=turn_id, verdict=verdict, by="lan", at=NOW))
+    with database.read() as session:
         found = correctness(session, MONTH)
-    assert found is not None
     assert (found.reviewed, found.right) == (2, 2)  # the third belongs to another month
