@@ -55,6 +55,7 @@ class Models:
         self._clock = clock
         self._owner = f"{owner[:48]}:{os.urandom(6).hex()}"  # a restart is another owner
         self._child: _Child | None = None
+        self._building: subprocess.Popen[str] | None = None
         self._stopping = False
         self._lock = threading.Lock()  # a look under way while the service stops
 
@@ -83,8 +84,11 @@ class Models:
 
     def stop(self) -> None:
         """Ends a training under way; it is told to have been interrupted."""
+        self._stopping = True
+        if self._building is not None:
+            self._building.kill()
         with self._lock:
-            self._stopping = True
+            pass  # a look under way ends first
         if self._child is not None:
             self._child.stop(phrases("review")["stopped"])
 
@@ -109,17 +113,22 @@ class Models:
         if not content.kept(entries, training, cache):
             # Trained beside, so that replies go on: here it would hold them up for seconds.
             job = to_build(entries, content, folder)
-            subprocess.run(  # noqa: S603 - our own program
-                _command(self._settings.training_nice),
-                input=job,
-                text=True,
-                check=True,
-                stdout=subprocess.DEVNULL,
-                timeout=BUILD_SECONDS,
-                cwd=_ROOT,
-                env=_environment(),
-            )
+            self._build(job)
         return content.engine(entries, training, cache)
+
+    def _build(self, job: str) -> None:
+        with subprocess.Popen(  # noqa: S603 - our own program
+            _command(self._settings.training_nice), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            cwd=_ROOT, env=_environment(),
+        ) as self._building:  # fmt: skip
+            try:
+                self._building.communicate(job, timeout=BUILD_SECONDS)
+            finally:
+                if self._building.poll() is None:
+                    self._building.kill()
+        done, self._building = self._building.returncode, None
+        if done != 0:
+            raise subprocess.CalledProcessError(done, _command(self._settings.training_nice))
 
     def _tidy(self) -> None:
         """Forgets the files of models that nobody will go back to soon; they can be made again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,10 @@ from bot.evaluation.questions import Question
 from bot.review import bank, examples, verdicts
 from bot.review import training as bank_training
 from bot.review.labels import Label
-from bot.review.training import Asked, Content, fold_of, train, words_of, worse
+from bot.review.training import Asked, Content, fold_of, to_build, to_job, train, words_of, worse
 from bot.storage.database import Database
 from bot.storage.tables import CandidateModel, ModelChange, Turn
+from nlu.cache import ModelCache
 from nlu.embedded import EmbeddedEngine
 from nlu.entries import Entry
 from nlu.training_data import Example, Training
@@ -103,6 +105,29 @@ def test_sentences_of_a_secret_set_are_never_kept(entries: list[Entry], training
     figures = train(entries, taught_else, Content(), wrong, folds=0, cache=None, training=training)
     assert figures["kinds"][0]["total"] == 1
     assert ODD not in json.dumps(figures, ensure_ascii=False)
+
+
+def test_the_process_does_as_it_is_told(
+    entries: list[Entry], training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(bank_training, "load_training", lambda: training)
+    monkeypatch.setattr(bank_training.os, "nice", lambda _by: 0)
+    monkeypatch.setattr(bank_training.sys, "argv", ["training", "10"])
+    running, candidate = Content(names=((DEATH, "tờ giã biệt"),)), Content((TAUGHT,))
+    asked = [_asked(ODD, BIRTH, covered=ODD)]
+    job = to_job(entries, running, candidate, asked, folds=3, cache=tmp_path / "1", running_cache=tmp_path / "0")
+    monkeypatch.setattr(bank_training.sys, "stdin", io.StringIO(job))
+    bank_training.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("progress") for line in lines] == ["1/5", "2/5", "3/5", "4/5", "5/5", None]
+    assert lines[-1]["figures"]["taught"] == {"total": 1, "right": 1}
+
+    # A replica that has not kept the model yet has a process make it.
+    cache = ModelCache(tmp_path / "elsewhere")
+    assert not candidate.kept(entries, training, cache)
+    monkeypatch.setattr(bank_training.sys, "stdin", io.StringIO(to_build(entries, candidate, tmp_path / "elsewhere")))
+    bank_training.main()
+    assert candidate.kept(entries, training, cache)
 
 
 def _row(source: str, total: int, before: int, after: int, fixed: int, broken: int) -> dict[str, Any]:
