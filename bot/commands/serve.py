@@ -55,6 +55,7 @@ def _listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen()  # whoever reads the address below may connect at once; they wait for the application
     except OSError as error:
         listener.close()
         raise BadInputError(
