@@ -22,6 +22,7 @@ from bot import guide
 from bot.api import dossiers, metrics, sms_webhooks
 from bot.api.background import Background
 from bot.api.guard import Guard
+from bot.api.later import Later
 from bot.channels import web
 from bot.channels.port import PushChannel
 from bot.clock import Clock, utc_now
@@ -40,6 +41,7 @@ from bot.storage.database import Database
 from bot.storage.tables import Inbox
 
 log = logging.getLogger("motcua.app")
+PAGES = ("/staff", "/simulator", "/kiosk", "/bang", "/khao-sat")
 HERE = Path(__file__).resolve().parent.parent / "console"
 MAX_FORM = 512 * 1024  # all papers of a procedure in one form, also while it waits for its author to sign in again
 STAFF_BODIES = {
@@ -93,28 +95,36 @@ def create_app(
         guide.router(service.talk.desk, lambda: service.talk.engine, templates, clock, settings.public_base_url)
     )
     console = Console(settings, database, service, templates, clock)
-    console.install(app)
-    for pages in (
-        entrance, review, models, dossier_pages, notices, importing, procedure_pages, office, figures, team,
-        office_settings, audit, simulator,
-    ):  # fmt: skip
-        app.include_router(pages.router(console))
-    app.include_router(inbox.router(console, live))
-    for screens in (kiosk, board, survey_pages):
-        app.include_router(screens.router(console))
+    app.state.pages = Later(PAGES, lambda: _pages(console, live))
+    app.router.routes.append(app.state.pages)
     app.include_router(dossiers.router(settings, database, clock))
     app.include_router(sms_webhooks.router(settings, database, clock, background.receive))
     for channel in channels:
         app.include_router(channel.router())
     _health(app, database, background, clock)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body")
-        return dossiers.problem(422, "Dữ liệu sai", f"{where}: {first['msg']}")
-
+    app.add_exception_handler(RequestValidationError, _invalid)
     return app
+
+
+def _pages(console: Console, live: inbox.Live) -> FastAPI:
+    """The staff's pages and the screens in the hall."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    console.install(app)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    for pages in (
+        entrance, review, models, dossier_pages, notices, importing, procedure_pages, office, figures, team,
+        office_settings, audit, simulator, kiosk, board, survey_pages,
+    ):  # fmt: skip
+        app.include_router(pages.router(console))
+    app.include_router(inbox.router(console, live))
+    return app
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    return dossiers.problem(422, "Dữ liệu sai", f"{where}: {first['msg']}")
 
 
 class _Streams:

@@ -20,7 +20,7 @@ def permissions_of(route: APIRoute) -> set[str]:
 
 
 def staff_routes(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
-    routers = (getattr(one, "original_router", None) for one in app.routes)
+    routers = (getattr(one, "original_router", None) for one in app.state.pages.app.routes)
     for route in (route for router in routers if router for route in router.routes):
         if isinstance(route, APIRoute) and route.path.startswith("/staff"):
             for method in route.methods:
