@@ -233,7 +233,7 @@ class Console:
                 return RedirectResponse(f"{target.path}?{target.query}".rstrip("?"), 303)
             # A file can't be kept for afterwards, so it isn't even read from somebody who has not signed in.
             sent = () if _is_upload(request) else (await request.form()).multi_items()
-            form = {key: value for key, value in sent if isinstance(value, str) and key != "csrf"}
+            form = [(key, value) for key, value in sent if isinstance(value, str) and key != "csrf"]
             kept = json.dumps({"to": request.url.path, "fields": form}, ensure_ascii=False)
             said = phrases("console")["expired_kept" if form else "expired"]
             return self.page(request, "sign_in.html", code=401, error=said, kept=kept if form else "")
@@ -253,16 +253,16 @@ def _is_script(request: Request) -> bool:
     return CSRF_HEADER in request.headers or request.headers.get("accept", "").startswith("application/json")
 
 
-def kept_form(kept: str) -> tuple[str, dict[str, str]] | None:
+def kept_form(kept: str) -> tuple[str, list[tuple[str, str]]] | None:
     """Where a form was going and what stood in it, as the sign-in page carried it; None for anything else."""
     try:
         data = json.loads(kept)
-        to, fields = data["to"], data["fields"]
+        to, fields = data["to"], [(str(key)[:64], str(value)) for key, value in data["fields"]]
     except (ValueError, KeyError, TypeError):
         return None
-    if not isinstance(to, str) or not to.startswith("/staff/") or not isinstance(fields, dict):
+    if not isinstance(to, str) or not to.startswith("/staff/"):
         return None
-    return to, {str(key)[:64]: str(value) for key, value in fields.items()}
+    return to, fields
 
 
 def local_path(path: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from bot.desk import messages, queues
+from bot.errors import BadInputError
 
 
 def send(session: Session, conversation_id: int, staff: str, text: str, key: str, now: datetime) -> bool:
@@ -31,6 +32,8 @@ def send(session: Session, conversation_id: int, staff: str, text: str, key: str
     if messages.is_sent(session, conversation_id, key):
         return False
     conversation = queues.held_by(session, conversation_id, staff)
+    if conversation.channel == messages.KIOSK:
+        raise BadInputError(messages.T["errors"]["kiosk"])
     name = queues.shown_name(session, staff)
     messages.tell(session, conversation, told, key, now, by=staff, name=name)
     conversation.answered_at = conversation.advisor_at = now

@@ -8,11 +8,12 @@ from typing import Literal
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from bot.desk import queues
+from bot.desk.messages import KIOSK
 from bot.figures.hall import used
 from bot.storage.tables import Conversation, Handoff
 from bot.texts import phrases
 
-CHANNEL = SENDER = "kiosk"
 AGAIN_AFTER = timedelta(minutes=3)  # one call rings; a second one would ring no louder
 MOST_AN_HOUR = 12
 
@@ -24,10 +25,10 @@ def call(session: Session, now: datetime) -> Literal["called", "called_already",
         "called_already" where a call is open and new, "call_limited" where there were too many in the last hour.
     """
     kiosk = session.exec(
-        select(Conversation).where(Conversation.channel == CHANNEL, Conversation.sender == SENDER).with_for_update()
+        select(Conversation).where(Conversation.channel == KIOSK, Conversation.sender == KIOSK).with_for_update()
     ).first()
     if kiosk is None:
-        kiosk = Conversation(channel=CHANNEL, sender=SENDER, created_at=now, last_at=now)
+        kiosk = Conversation(channel=KIOSK, sender=KIOSK, created_at=now, last_at=now)
         session.add(kiosk)
         session.flush()
     mine = (Handoff.conversation_id == kiosk.id, Handoff.kind == "handoff")
@@ -39,7 +40,7 @@ def call(session: Session, now: datetime) -> Literal["called", "called_already",
         return "call_limited"
     kiosk.last_at = now
     session.add(kiosk)
-    text = phrases("hall")["kiosk"]["call_text"]
-    session.add(Handoff(conversation_id=kiosk.id or 0, kind="handoff", text=text, created_at=now))
+    queues.ask(session, kiosk, "handoff", phrases("hall")["kiosk"]["call_text"], now)
+    queues.place(session, kiosk, now)
     used(session, "call", now)
     return "called"

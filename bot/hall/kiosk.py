@@ -19,10 +19,11 @@ from bot.channels.web.door import network_of, same_origin
 from bot.console.pages import Console
 from bot.conversation.due import deadline_of
 from bot.conversation.wording import status_text
+from bot.desk.messages import KIOSK
 from bot.dossiers.access import Citizen
 from bot.dossiers.lookup import look_up
 from bot.figures.hall import used
-from bot.hall.calls import CHANNEL, call
+from bot.hall.calls import call
 from bot.receipts.contents import dossier_codes
 from bot.survey import surveys
 from bot.texts import phrases
@@ -93,7 +94,7 @@ def router(console: Console) -> APIRouter:
         if not codes:
             return {"text": texts["bad_code"], "survey": ""}
         # The kiosk is many people: one after the other, they share the limits of its network.
-        who = Citizen(CHANNEL, secrets.token_hex(8) if network else CHANNEL, network)
+        who = Citizen(KIOSK, secrets.token_hex(8) if network else KIOSK, network)
         looked = look_up(
             session, codes[:1], who, settings=settings, now=now, deadline=lambda c, at: deadline_of(desk, c, at)
         )

@@ -75,7 +75,7 @@ def test_what_was_typed_survives_an_ended_session(
     assert html.escape(typed, quote=True).replace("&quot;", "&#34;") in again.text
     assert 'action="/staff/team"' in again.text
     assert visitor.post("/staff/sign-in", data={"name": "admin", "password": PASSWORD, "kept": "{"}).status_code == 200
-    elsewhere = '{"to": "https://xau.example", "fields": {}}'
+    elsewhere = '{"to": "https://xau.example", "fields": []}'
     page = visitor.post("/staff/sign-in", data={"name": "admin", "password": PASSWORD, "kept": elsewhere})
     assert "xau.example" not in page.text
 

@@ -11,15 +11,18 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
+from bot.clock import utc_now
 from bot.console.office_settings import switch
+from bot.desk import answering, queues
 from bot.dossiers import registry
 from bot.dossiers.board import board
 from bot.dossiers.records import DossierRecord
+from bot.errors import BadInputError
 from bot.figures import hall
 from bot.figures.period import month_of
 from bot.settings import Settings
 from bot.storage.database import Database
-from bot.storage.tables import Conversation, Handoff, Lookup, OfficeSetting, Survey
+from bot.storage.tables import Conversation, Handoff, Lookup, OfficeSetting, Outbox, Survey
 from bot.survey import surveys
 from tests.console.conftest import Clock, Visitor
 
@@ -249,3 +252,20 @@ def test_where_the_office_does_not_ask_the_kiosk_does_not(screen: TestClient, sq
     with sqlite_database.write() as session:
         session.add(OfficeSetting(key="survey", value={"value": False}, by="a", at=NOW))
     assert scan(screen, RETURNED)["survey"] == ""
+
+
+def test_a_call_from_the_kiosk_waits_in_the_inbox_and_nothing_is_sent_there(
+    visit: Callable[..., Visitor], sqlite_database: Database
+) -> None:
+    visit().post("/kiosk/goi")
+    with sqlite_database.read() as session:
+        (kiosk,) = session.exec(select(Conversation).where(Conversation.channel == "kiosk")).all()
+    assert kiosk.queue == "waiting"
+    with sqlite_database.write() as session:
+        assert queues.claim(session, kiosk.id or 0, "advisor", utc_now())
+        with pytest.raises(BadInputError, match="ki-ốt"):
+            answering.send(session, kiosk.id or 0, "advisor", "Mời ông/bà vào.", "abcdefgh", utc_now())
+        queues.finish(session, kiosk.id or 0, "advisor", utc_now())
+    with sqlite_database.read() as session:
+        assert session.exec(select(Outbox).where(Outbox.channel == "kiosk")).all() == []
+        assert session.get_one(Conversation, kiosk.id).queue == "done"
