@@ -38,7 +38,7 @@ MAX_ATTEMPTS = 8
 _FIRST_DELAY = 2.0  # seconds, doubled with each attempt
 _LONGEST_DELAY = 600.0
 _SWEEP = 500  # rows of a kind in one sweep, to keep its transaction short
-_URGENT_FIRST = (("otp", "reply", "test"), ("notice",))  # someone waits for the former
+_URGENT_FIRST = (("otp", "reply"), ("test",), ("notice",))  # someone waits for the former
 
 _Row = TypeVar("_Row", Inbox, Outbox)
 

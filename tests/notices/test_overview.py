@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from notice_scene import CODE, MORNING, PHONE
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 
 from bot.notices import overview
 from bot.notices.overview import Wanted
+from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.tables import Outbox, Spend
 from tests.dossiers.test_listing import explain
@@ -142,3 +143,23 @@ def test_spend_is_summed_for_today_and_the_month_of_vietnam(database: Database) 
         assert overview.spent(session, late, month=False) == {"sms": overview.Sum(1, 2, 40)}
         assert overview.spent(session, late, month=True) == {"sms": overview.Sum(2, 4, 140)}
         assert overview.spent(session, MORNING, month=False) == {}
+
+
+def test_the_claim_of_what_is_due_keeps_to_its_own_index(sqlite_database: Database) -> None:
+    put(sqlite_database, [{}])
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.append((statement, parameters))
+
+    event.listen(sqlite_database.engine, "before_cursor_execute", note)
+    with sqlite_database.write() as session:
+        claim = {"owner": "a", "now": MORNING, "lease": timedelta(minutes=1), "channels": ["sms"]}
+        assert queue.claim_outbox(session, **claim) is not None  # type: ignore[arg-type]
+    event.remove(sqlite_database.engine, "before_cursor_execute", note)
+    claims = [one for one in seen if one[0].startswith("SELECT")]
+    assert len(claims) == 3
+    with sqlite_database.read() as session:
+        for statement, parameters in claims:
+            rows = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            assert "ix_outbox_open (state=? AND kind=?)" in str(rows.first()), statement

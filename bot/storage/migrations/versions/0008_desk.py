@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _OPEN = sa.text("status IN (1, 2, 4, 5, 6)")
+_NOTICES = sa.text("kind = 'notice'")
 
 
 def upgrade() -> None:
@@ -21,7 +22,13 @@ def upgrade() -> None:
     op.create_index("ix_dossier_status", "dossier", ["status", "updated_at", "code", "return_mode", "procedure"])
     op.create_index("ix_dossier_procedure", "dossier", ["procedure", "updated_at", "code", "status", "return_mode"])
     op.create_index("ix_outbox_log", "outbox", ["kind", "created_at", "id"])
-    op.create_index("ix_outbox_state_log", "outbox", ["kind", "state", "created_at", "id", "channel"])
+    op.create_index(
+        "ix_outbox_state_log",
+        "outbox",
+        ["state", "created_at", "id", "channel"],
+        sqlite_where=_NOTICES,
+        postgresql_where=_NOTICES,
+    )
     op.create_index("ix_preference_dossier", "preference", ["dossier_code"])
     op.create_index("ix_audit_subject", "audit", ["subject", "id"])
     op.add_column("outbox", sa.Column("spent_on", sa.Date(), nullable=True))
