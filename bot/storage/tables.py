@@ -103,9 +103,14 @@ class Outbox(SQLModel, table=True):
         # Of notices alone: an index that begins with kind and state would lead SQLite away from ix_outbox_open in the
         # claim of what is due (a test looks at that).
         Index(
-            "ix_outbox_state_log", "state", "created_at", "id", "channel", sqlite_where=_NOTICES,
+            "ix_outbox_state_log",
+            "state",
+            "created_at",
+            "id",
+            "channel",
+            sqlite_where=_NOTICES,
             postgresql_where=_NOTICES,
-        ),  # fmt: skip
+        ),
         {"sqlite_autoincrement": True},
     )
 
