@@ -12,8 +12,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 
 from bot.application import open_desk, open_engine, open_talk
+from bot.console import accounts
 from bot.conversation.talk import Talk
 from bot.settings import Settings
 from bot.storage import schema
@@ -28,6 +30,15 @@ def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell has set must not reach the tests."""
     for field in Settings.model_fields.values():
         monkeypatch.delenv(str(field.validation_alias), raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_hashed_quickly() -> Iterator[None]:
+    """The work that keeps thieves out would cost the run a minute; test_entrance.py holds what it has to be."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    yield
+    patch.undo()
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ ROTATE_AFTER = timedelta(hours=1)  # a session's token is changed for a new one
 OLD_TOKEN_LASTS = timedelta(minutes=1)  # for requests under way
 _NAME = re.compile(r"[\w.-]{2,40}")
 # OWASP's argon2id setting for servers with little memory: 19 MiB, two passes.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+PASSES, KIB = 2, 19 * 1024
+_HASHER = PasswordHasher(time_cost=PASSES, memory_cost=KIB, parallelism=1)
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 

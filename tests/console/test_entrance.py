@@ -124,3 +124,9 @@ def test_settings_refuse_what_they_cannot_be(sqlite_database: Database) -> None:
             with pytest.raises(BadInputError):
                 switch(session, key, value, "a", utc_now())
         assert setting(session, "approve_minutes") == 10
+
+
+def test_passwords_are_hashed_as_dear_as_owasp_asks() -> None:
+    """argon2id, at least 19 MiB and two passes; the other tests hash more cheaply."""
+    assert accounts.KIB >= 19 * 1024
+    assert accounts.PASSES >= 2
