@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 export PORT ?= 8000
 
-.PHONY: run test browser-test check bench bench-nlu soak rasa rasa-test format lock evaluate licences
+.PHONY: run test system-test check bench bench-nlu soak rasa rasa-test format lock evaluate licences
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Cần Python 3.11 trở lên (python3)."; exit 2; }
@@ -26,13 +26,13 @@ run: .venv/.installed
 	@MOTCUA_DEMO=1 $(BIN)/motcua db upgrade
 	@MOTCUA_DEMO=1 MOTCUA_NOTICE_FROM_HOUR=$${MOTCUA_NOTICE_FROM_HOUR:-0} MOTCUA_NOTICE_TO_HOUR=$${MOTCUA_NOTICE_TO_HOUR:-24} $(BIN)/motcua serve
 
-# All but the browser's: those take as long again, have a target of their own, and .ci/run runs both.
+# What runs in one process, and the crash test of notices. Browsers and killed services take as long again: system-test.
 test: .venv/.developing
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not browser"
-	@echo "Chưa thử bằng trình duyệt; lệnh riêng: make browser-test (cần Chromium)."
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not browser and not service"
+	@echo "Bằng trình duyệt và với dịch vụ bị tắt ngang thì có lệnh riêng: make system-test (trình duyệt cần Chromium)."
 
-browser-test: .venv/.developing
-	@$(BIN)/pytest -n 2 --dist worksteal -m browser
+system-test: .venv/.developing
+	@$(BIN)/pytest -n 3 --dist worksteal -m "browser or service"
 
 check: .venv/.developing
 	@$(BIN)/ruff format --check -q .

@@ -16,6 +16,8 @@ from standins.telegram import TOKEN, TelegramStandIn
 from tests.service_process import SECRETS, ServiceProcess
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.service
+
 # Invented; each would be found in the log wherever it stood.
 _GIVEN = {
     "MOTCUA_SECRET_KEY": "invented-secret-key-of-the-office-0123456789",

@@ -18,6 +18,8 @@ from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.tables import Inbox, Outbox
 
+pytestmark = pytest.mark.service
+
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 LATER = timedelta(minutes=2)  # longer than a lease
 ROOT = Path(__file__).parents[2]

@@ -24,6 +24,8 @@ from tests.receipts.symbols import code128, dice
 from tests.service_process import ServiceProcess
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.service
+
 CODE = "H30.99.01-261116-0003"
 PHONE = "84951000003"  # on file for it (bot/dossiers/demo.py)
 NOTE = "Thiếu bản vẽ mặt bằng"

@@ -23,6 +23,8 @@ from bot.storage.tables import Inbox, Outbox, Turn
 from tests.service_process import ServiceProcess
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.service
+
 PUBLIC = {"PUBLIC_BASE_URL": "https://motcua.example"}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 PHONE = "0951234567"

@@ -20,6 +20,8 @@ from bot.storage.database import Database
 from bot.storage.tables import ChannelToken, Inbox, Outbox
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.service
+
 
 def _states(database: Database, table: type[Inbox | Outbox]) -> list[str]:
     with database.read() as session:

@@ -25,6 +25,8 @@ from tests.receipts.drawing import photograph
 from tests.receipts.symbols import dice, qr
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.service
+
 CODE = "H30.99.01-261116-0001"
 PUBLIC = "https://motcua.example.vn"
 SECRETS = (
