@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bot.clock import local
 from bot.console import accounts
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
 from bot.figures import charts
@@ -198,7 +199,7 @@ def router(console: Console) -> APIRouter:
         request: Request, number: str, who: Signed = acts, was: str = Form(""), to: str = Form("")
     ) -> Response:
         def change(session: Session) -> None:
-            survey_id = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+            survey_id = typed_number(number) or 0
             surveys.review(session, survey_id, was, to)
             accounts.audit(session, who.name, f"comment_{to}", f"#{survey_id}", console.clock(), before=was, after=to)
 

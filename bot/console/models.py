@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from bot.catalog.catalog import Catalog
 from bot.clock import local
 from bot.console import accounts
-from bot.console.office_settings import setting
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
 from bot.masking import mask
@@ -20,6 +20,7 @@ from bot.review import bank, examples
 from bot.review.labels import Label
 from bot.review.training import FOLDED, TURNS, worse
 from bot.settings import Engine
+from bot.storage.switches import setting
 from bot.storage.tables import AddedExample, CandidateModel, EverydayName, ModelChange, Turn
 from bot.texts import phrases
 
@@ -82,7 +83,7 @@ def router(console: Console) -> APIRouter:
     async def roll_back(request: Request, who: Signed = acts, seen: str = Form("")) -> Response:
         def change(session: Session) -> str:
             now = console.clock()
-            before, after = bank.roll_back(session, by=who.name, seen=_number(seen), now=now)
+            before, after = bank.roll_back(session, by=who.name, seen=typed_number(seen, 9), now=now)
             accounts.audit(
                 session, who.name, "model_roll_back", bank.name(after), now, before=bank.name(before),
                 after=bank.name(after),
@@ -129,7 +130,7 @@ def router(console: Console) -> APIRouter:
     @routes.post("/{what}/{number}/withdraw")
     async def withdraw(request: Request, what: str, number: str, who: Signed = acts) -> Response:
         def change(session: Session) -> None:
-            now, key = console.clock(), _number(number) or 0
+            now, key = console.clock(), typed_number(number, 9) or 0
             row: AddedExample | EverydayName | None = (
                 session.get(EverydayName, key, with_for_update=True)
                 if what == "names"
@@ -149,7 +150,7 @@ def router(console: Console) -> APIRouter:
 
     async def one(request: Request, who: Signed, number: str, code: int = 200, **shown: Any) -> Response:
         def read(session: Session) -> dict[str, Any] | None:
-            model = session.get(CandidateModel, _number(number) or 0)
+            model = session.get(CandidateModel, typed_number(number, 9) or 0)
             return _model(session, model, catalog()) if model else None
 
         found = await console.read(read)
@@ -166,8 +167,8 @@ def router(console: Console) -> APIRouter:
         def change(session: Session) -> str:
             now = console.clock()
             limit = setting(session, "worse_at_most_points")
-            key = _number(number) or 0
-            before = bank.promote(session, key, by=who.name, seen=_number(seen), at_most_points=limit, now=now)
+            key = typed_number(number, 9) or 0
+            before = bank.promote(session, key, by=who.name, seen=typed_number(seen, 9), at_most_points=limit, now=now)
             accounts.audit(
                 session, who.name, "model_promote", bank.name(key), now, before=bank.name(before), after=bank.name(key)
             )
@@ -180,10 +181,6 @@ def router(console: Console) -> APIRouter:
         return RedirectResponse(target, 303)
 
     return routes
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 async def _text_of(given: object) -> str:

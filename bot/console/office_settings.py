@@ -12,11 +12,9 @@ from sqlmodel import Session
 from bot.console import accounts
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
-from bot.storage.switches import SETTINGS, Kind, setting
+from bot.storage.switches import SETTINGS, setting
 from bot.storage.tables import OfficeSetting
 from bot.texts import phrases
-
-__all__ = ["SETTINGS", "Kind", "router", "setting", "switch"]
 
 
 def switch(session: Session, key: str, value: bool | int, by: str, now: datetime) -> None:  # noqa: FBT001
@@ -55,7 +53,7 @@ def router(console: Console) -> APIRouter:
                     **told[key],
                     "value": setting(session, key),
                     "kind": kind,
-                    "switch": kind.default in (True, False) and isinstance(kind.default, bool),
+                    "switch": isinstance(kind.default, bool),
                 }
                 for key, kind in SETTINGS.items()
             ]

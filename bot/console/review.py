@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from bot.catalog.catalog import Catalog
 from bot.clock import local
 from bot.console import accounts
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
 from bot.masking import mask
@@ -85,11 +86,7 @@ def router(console: Console) -> APIRouter:
         which = show if show in queue.LISTS else queue.LISTS[0]
 
         def read(session: Session) -> tuple[Turn, Review | None, str] | None:
-            found = (
-                session.get(Turn, int(turn_id))
-                if turn_id.isascii() and turn_id.isdigit() and len(turn_id) < 18
-                else None
-            )
+            found = _turn(session, turn_id)
             if found is None:
                 return None
             talk = session.get(Conversation, found.conversation_id)
@@ -137,12 +134,17 @@ def _done(done: str) -> dict[str, Any]:
     return {"done": told, "back": number if told and number.isascii() and number.isdigit() else ""}
 
 
+def _turn(session: Session, turn_id: str) -> Turn | None:
+    number = typed_number(turn_id, 17)
+    return None if number is None else session.get(Turn, number)
+
+
 def _judged(
     session: Session, turn_id: str, typed: dict[str, Any], who: Signed, console: Console, catalog: Catalog
 ) -> str:
     """Does what a turn's form asks for; which words to say about it."""
     now = console.clock()
-    turn = session.get(Turn, int(turn_id)) if turn_id.isascii() and turn_id.isdigit() and len(turn_id) < 18 else None
+    turn = _turn(session, turn_id)
     if turn is None:
         raise BadInputError(_T["no_turn"])
     act = typed.get("act", "")
@@ -166,7 +168,7 @@ def _judged(
     old = {"verdict": before.verdict, "label": before.label} if before else None
     review = verdicts.give(
         session, turn.id or 0, verdict, right, by=who.name,
-        version=int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0, now=now,
+        version=typed_number(version, 8) or 0, now=now,
     )  # fmt: skip
     after = {"verdict": review.verdict, "label": review.label}
     accounts.audit(session, who.name, "review", str(turn.id), now, before=old, after=after)

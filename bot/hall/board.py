@@ -9,9 +9,9 @@ from fastapi.responses import HTMLResponse, Response
 from sqlmodel import Session
 
 from bot.clock import local
-from bot.console.office_settings import setting
 from bot.console.pages import Console
 from bot.dossiers.board import board
+from bot.storage.switches import setting
 from bot.texts import phrases
 
 

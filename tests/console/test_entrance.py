@@ -13,9 +13,10 @@ from sqlmodel import delete, select, update
 
 from bot.clock import utc_now
 from bot.console import accounts
-from bot.console.office_settings import setting, switch
+from bot.console.office_settings import switch
 from bot.errors import BadInputError
 from bot.storage.database import Database
+from bot.storage.switches import setting
 from bot.storage.tables import Audit, StaffSession
 from tests.console.conftest import PASSWORD, Clock, Visitor
 

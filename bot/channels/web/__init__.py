@@ -3,8 +3,8 @@
 from bot.channels.web.door import EMBED, FRAME, OWN_PAGE, same_origin
 from bot.channels.web.photo import MAX_PHOTO_BODY
 from bot.channels.web.routes import router
-from bot.channels.web.streams import Streams
+from bot.channels.web.streams import Events, Streams
 
 PHOTO_PATHS = tuple(f"{door.path}/chat/photo" for door in (OWN_PAGE, FRAME))
 
-__all__ = ["EMBED", "MAX_PHOTO_BODY", "PHOTO_PATHS", "Streams", "router", "same_origin"]
+__all__ = ["EMBED", "MAX_PHOTO_BODY", "PHOTO_PATHS", "Events", "Streams", "router", "same_origin"]

@@ -87,7 +87,7 @@ class Streams:
         mine.add(stream)
         self._count += 1
         _OPEN.set(self._count)
-        return _Events(self._events(stream), lambda: self._leave(stream))
+        return Events(self._events(stream), lambda: self._leave(stream))
 
     def close(self) -> None:
         """Ends all streams and opens no more; the pages come back to whoever answers then."""
@@ -167,10 +167,11 @@ def _event(bubble: shown.Bubble) -> str:
     return f"id: {bubble['id']}\ndata: {json.dumps(bubble, ensure_ascii=False)}\n\n"
 
 
-class _Events(StreamingResponse):
+class Events(StreamingResponse):
     """A stream that says when it has ended, however it did."""
 
     def __init__(self, events: AsyncIterator[str], leave: Callable[[], None]) -> None:
+        """``events``: as they go over the line; ``leave`` is called once it has ended."""
         # A proxy (nginx) that gathers the answer before passing it on would hold the messages back.
         super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
         self._leave = leave

@@ -18,6 +18,7 @@ from bot.console.dossiers.listing import ShowList, procedure_name, scanned_path
 from bot.console.dossiers.pile import told
 from bot.console.notices import rows
 from bot.console.notices.board import VERDICTS
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.dossiers import listing, registry, scanning, status
 from bot.dossiers.records import dossier_code, moment, short_text
@@ -107,16 +108,17 @@ def add(routes: APIRouter, console: Console, show_list: ShowList) -> None:
     ) -> Response:
         def change(session: Session) -> str:
             now = clock()
-            if not (to.isascii() and to.isdigit() and len(to) < 3):
+            wanted = typed_number(to, 2)
+            if wanted is None:
                 raise BadInputError(said["status_missing"])
             before = _status_is(session, code, was)
             words = short_text("note", note, 500)
             made = registry.set_status(
-                session, code, int(to), by=who.name, note=words, settings=settings, now=now, staff=True
+                session, code, wanted, by=who.name, note=words, settings=settings, now=now, staff=True
             )
             if made.kind == "unchanged":
                 return ""
-            accounts.audit(session, who.name, "set_status", code, now, before=before, after=int(to))
+            accounts.audit(session, who.name, "set_status", code, now, before=before, after=wanted)
             return "moved"
 
         return await settled(request, who, code, back, change)
@@ -151,7 +153,7 @@ def add(routes: APIRouter, console: Console, show_list: ShowList) -> None:
     ) -> Response:
         def work(session: Session) -> str:
             now = clock()
-            number = int(change) if change.isascii() and change.isdigit() and len(change) < 19 else 0
+            number = typed_number(change) or 0
             undone = undo(session, code, number, by=who.name, settings=settings, now=now)
             accounts.audit(session, who.name, "undo_status", code, now, before=undone.after, after=undone.before)
             return "undone"

@@ -13,11 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
 
+from bot.channels.web import Events
 from bot.desk import queues, reading
 from bot.desk.reading import Mark
 from bot.storage.database import Database
@@ -49,7 +48,7 @@ class Live:
         self._looked = False
         self._closing = False
 
-    def open(self, page: Page, still_in: Callable[[], Awaitable[bool]]) -> StreamingResponse | None:
+    def open(self, page: Page, still_in: Callable[[], Awaitable[bool]]) -> Events | None:
         """The endless answer to one page; None where there are too many, or the process is stopping.
 
         Args:
@@ -60,7 +59,7 @@ class Live:
             return None
         self._pages.add(page)
         self._looked = False  # this page's conversation is not among the marks yet
-        return _Events(self._events(page, still_in), lambda: self._pages.discard(page))
+        return Events(self._events(page, still_in), lambda: self._pages.discard(page))
 
     def close(self) -> None:
         """Ends all streams and opens no more."""
@@ -129,18 +128,3 @@ def _rings(staff: str, before: Mark | None, now: Mark) -> bool:
         return before is None or before.queue != now.queue
     wrote: datetime | None = before.last_at if before else None
     return now.by == staff and before is not None and wrote != now.last_at
-
-
-class _Events(StreamingResponse):
-    """A stream that says when it has ended, however it did."""
-
-    def __init__(self, events: AsyncIterator[str], leave: Callable[[], None]) -> None:
-        super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
-        self._leave = leave
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Streams until either side ends it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._leave()

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from bot.console import accounts
 from bot.console.inbox import canned_pages, own, shown
 from bot.console.inbox.live import Live, Page
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.desk import answering, canned, held, queues, reading
 from bot.desk.messages import MOST, T
@@ -102,7 +103,7 @@ async def thread_page(
         conversation = session.get(Conversation, number) if number < LARGEST_ID else None
         if conversation is None:
             return None
-        back = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+        back = typed_number(before)
         thread = reading.thread(session, number, back)
         mine = conversation.taken_by == who.name
         drafts = reading.drafts(thread.entries, conversation.answered_at) if mine else []

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from bot.console import accounts
 from bot.console.notices import rows
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed, local_path
 from bot.errors import BadInputError
 from bot.logs import mask
@@ -96,7 +97,7 @@ def add(routes: APIRouter, console: Console) -> None:
         def change(session: Session) -> None:
             if verdict not in VERDICTS:
                 raise BadInputError(said["no_verdict"])
-            outbox_id = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+            outbox_id = typed_number(number) or 0
             if not sending.resolve_by_staff(session, outbox_id, verdict, settings, clock()):
                 raise BadInputError(said["resolved_meanwhile"].format(id=outbox_id))
             accounts.audit(session, who.name, "resolve_notice", str(outbox_id), clock(), verdict=verdict)

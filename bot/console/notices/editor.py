@@ -13,6 +13,7 @@ from bot.clock import local
 from bot.console import accounts
 from bot.console.notices import rows
 from bot.console.notices.board import office_name
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.errors import BadInputError
 from bot.notices import templates, wording
@@ -146,7 +147,8 @@ def add(routes: APIRouter, console: Console) -> None:
 
 def _number(typed: str) -> int:
     """A small whole number; -1 for anything else, which no version and no number of SMS is."""
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else -1
+    number = typed_number(typed, 9)
+    return -1 if number is None else number
 
 
 def _preview(words: wording.Words, office: str) -> dict[str, Any]:

@@ -22,13 +22,13 @@ from bot.catalog.answers import Desk
 from bot.catalog.schema import Aspect
 from bot.clock import local
 from bot.console import accounts
-from bot.console.office_settings import setting
 from bot.console.pages import Console, Signed
 from bot.console.procedures import forms, previews, typed
 from bot.edits import store
 from bot.edits.apply import Applied, Edit, apply, in_force, trial
 from bot.edits.parts import Part, Value, digest, model_of, value_of, with_value
 from bot.errors import BadInputError
+from bot.storage.switches import setting
 from bot.storage.tables import FactEdit
 from bot.texts import phrases
 

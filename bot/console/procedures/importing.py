@@ -25,13 +25,13 @@ from bot.catalog.imports.records import BadRecordError, Record, read_json, read_
 from bot.catalog.loading import CatalogError, load_procedure
 from bot.catalog.schema import Procedure
 from bot.clock import local
-from bot.console.office_settings import setting
 from bot.console.pages import Console, Signed
 from bot.console.procedures.editor import record
 from bot.edits import store
 from bot.edits.apply import why
 from bot.edits.parts import FACTS, NEW, PARTS, dump, value_of
 from bot.errors import BadInputError
+from bot.storage.switches import setting
 from bot.storage.tables import FactEdit
 from bot.texts import phrases
 

@@ -12,12 +12,12 @@ from sqlmodel import Session, col, select
 from bot.catalog.answers import Desk, month
 from bot.catalog.schema import Procedure
 from bot.clock import local
-from bot.console.office_settings import setting
 from bot.console.procedures import forms
 from bot.console.procedures.editor import Editor, compared
 from bot.edits import store
 from bot.edits.apply import Applied, Edit, apply
 from bot.edits.parts import NEW, VERIFIED, part_of
+from bot.storage.switches import setting
 from bot.storage.tables import FactEdit
 from bot.texts import phrases
 

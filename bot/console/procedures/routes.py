@@ -10,7 +10,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from bot.clock import local
-from bot.console.office_settings import setting
+from bot.console.numbers import typed_number
 from bot.console.pages import Console, Signed
 from bot.console.procedures.editor import record
 from bot.console.procedures.known import known
@@ -18,6 +18,7 @@ from bot.console.procedures.pages import FactPages
 from bot.edits import store
 from bot.edits.parts import FACTS, NEW, VERIFIED, digest, fact_digests
 from bot.errors import BadInputError
+from bot.storage.switches import setting
 from bot.storage.tables import FactEdit
 from bot.texts import phrases
 
@@ -102,7 +103,7 @@ def router(console: Console) -> APIRouter:
         request: Request, number: str, who: Signed = acts, act: str = Form(""), reason: str = Form("")
     ) -> Response:
         now = clock()
-        wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 16 else 0
+        wanted = typed_number(number, 15) or 0
 
         def write(session: Session) -> FactEdit:
             row = store.decide(

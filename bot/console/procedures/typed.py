@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.catalog.loading import describe
+from bot.console.numbers import typed_number
 from bot.console.procedures.forms import Spec
 from bot.texts import phrases
 
@@ -76,9 +77,7 @@ def _numbers(path: str, form: Mapping[str, list[str]]) -> list[int]:
     """The numbers of the rows that came, in order."""
     start = path + "."
     found = {name[len(start) :].partition(".")[0] for name in form if name.startswith(start)}
-    return sorted(int(number) for number in found if number.isascii() and number.isdigit() and len(number) < 4)[
-        :MAX_ROWS
-    ]
+    return sorted(row for number in found if (row := typed_number(number, 3)) is not None)[:MAX_ROWS]
 
 
 def _value(spec: Spec, text: str) -> Any:  # noqa: PLR0911 - one for each kind
@@ -125,7 +124,7 @@ def moved(texts: dict[str, Any], act: str) -> dict[str, Any]:
     kind, _, path = act.partition(":")
     name, _, number = path.rpartition(".")
     rows = texts.get(name)
-    at = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+    at = typed_number(number, 3) or 0
     if kind == "up" and isinstance(rows, list) and 0 < at < len(rows):
         rows[at - 1], rows[at] = rows[at], rows[at - 1]
     return texts
