@@ -229,7 +229,7 @@ class Background:
                 return
             try:
                 await channel.start(self.receive)
-            except Exception as error:
+            except BaseException as error:  # also where the process ends meanwhile
                 self.problems[channel.name] = type(error).__name__
                 with suppress(Exception):  # what had started is closed before the next try
                     await channel.stop()

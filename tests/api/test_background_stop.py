@@ -11,6 +11,7 @@ import pytest
 
 from bot.api import background as module
 from bot.api.background import Background
+from bot.channels.port import PushChannel
 from bot.clock import utc_now
 from bot.notices.gateways.base import Parcel, Sent
 from bot.notices.gateways.pool import Gateways
@@ -108,3 +109,33 @@ async def test_an_sms_on_its_way_is_noted_as_sent(
     with sqlite_database.read() as session:
         row = session.get_one(Outbox, 1)
     assert (row.state, row.provider_id) == ("sent", "id-1")
+
+
+class _Connecting:
+    """A channel that never gets to the end of its start."""
+
+    name = "telegram"
+    problem = None
+
+    def __init__(self) -> None:
+        self.begun, self.stopped = asyncio.Event(), asyncio.Event()
+
+    async def start(self, _receive: object) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        self.stopped.set()
+
+
+async def test_a_channel_still_connecting_is_closed_too(sqlite_database: Database, settings: Settings) -> None:
+    idle = _Busy()
+    idle.release.set()
+    channel = _Connecting()
+    background = Background(
+        settings, sqlite_database, cast("Service", idle), [cast("PushChannel", channel)], utc_now
+    )  # fmt: skip
+    await background.start()
+    await asyncio.wait_for(channel.begun.wait(), 30)
+    await background.stop()
+    assert channel.stopped.is_set()

@@ -98,6 +98,7 @@ class ZaloBot:
         if self._polling is not None:
             await asyncio.wait({self._polling}, timeout=POLL_SECONDS + STOP_SECONDS)
             self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)  # it lets go of its connection first
             self._polling = None
         self._receive = None
         if self._client is not None:
