@@ -55,6 +55,15 @@ def talk() -> Talk:
     return open_talk(settings, desk, open_engine(settings, desk))
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real browser (playwright.sync_api.Browser), of one module: its loop must not meet asynchronous tests."""
+    from tests.chromium import chromium  # noqa: PLC0415  needed only here
+
+    with chromium() as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"

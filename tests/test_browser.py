@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.chromium import MARKS, chromium
 from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +28,7 @@ def test_chat_to_sms(office: tuple[str, str]) -> None:
     base, password = office
     shots = ROOT / "artifacts"
     shots.mkdir(exist_ok=True)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         context = browser.new_context(viewport={"width": 412, "height": 860}, locale="vi-VN")
         page = context.new_page()
         problems: list[str] = []
@@ -83,13 +74,11 @@ def test_chat_to_sms(office: tuple[str, str]) -> None:
         page.keyboard.press("Enter")
         expect(page.get_by_text("đã xử lý xong").last).to_be_visible()
         assert problems == []
-        browser.close()
 
 
 def test_without_script(office: tuple[str, str]) -> None:
     base, _password = office
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         page = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640}).new_page()
         page.goto(base)
         page.get_by_label("Câu hỏi của ông/bà").fill("lam giay khai sinh can gi")
@@ -100,4 +89,3 @@ def test_without_script(office: tuple[str, str]) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("button", name="Gửi ảnh", exact=True).click()
         expect(page.get_by_role("img", name=re.compile("chụp giấy hẹn"))).to_be_visible()
-        browser.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import sqlite3
 import threading
@@ -16,23 +15,16 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect
 
+from tests.chromium import MARKS
 from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "artifacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 PHONE, DESK = {"width": 412, "height": 860}, {"width": 1280, "height": 800}
 QUESTION = "làm giấy khai sinh cho con cần gì"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
-]
+pytestmark = MARKS
 
 
 def _free_port() -> int:
@@ -108,14 +100,6 @@ def office(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Off
     office.start()
     yield office
     office.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
 from bot.clock import local, utc_now
@@ -23,23 +22,16 @@ from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database
 from bot.storage.tables import Dossier, Lookup, Outbox, Spend
+from tests.chromium import MARKS
 from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "artifacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 PASSWORD = "mat-khau-dai-lam"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
-]
+pytestmark = MARKS
 
 
 def code(number: int) -> str:
@@ -97,14 +89,6 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, str
     with ServiceProcess(desk.settings.var_dir, MOTCUA_SMS_SEGMENTS_PER_DAY="50", **environment) as service:
         yield desk, service.url
     desk.database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def signed_in(browser: Browser, base: str, name: str, **options: Any) -> Page:

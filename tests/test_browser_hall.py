@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bot.clock import local, utc_now
 from bot.console.accounts import add_staff
@@ -19,22 +18,18 @@ from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database
 from bot.storage.tables import Dossier, Outbox, StatusChange, Survey, Turn
+from tests.chromium import MARKS
 from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "artifacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 KIOSK, SCREEN = {"width": 1080, "height": 1920}, {"width": 1920, "height": 1080}
 PASSWORD = "mat-khau-dai-lam"
 RETURNED = "H30.99.01-261116-0005"  # of the demo dossiers
 WORKED_ON = "H30.99.01-261116-0001"
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
-]
+pytestmark = MARKS
 
 
 def _code(number: int) -> str:
@@ -100,14 +95,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     database.close()
     with ServiceProcess(folder) as service:
         yield service.url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlmodel import select
 
 from bot.clock import local, utc_now
@@ -20,22 +20,15 @@ from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database
 from bot.storage.tables import Conversation, Held, OfficeSetting, Outbox, Staff, StaffSession
+from tests.chromium import MARKS, chromium
 from tests.service_process import ROOT, ServiceProcess
 
 SHOTS = ROOT / "artifacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PASSWORD = "mat-khau-dai-lam"
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 COUNTER = "Quầy đất đai"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
-]
+pytestmark = MARKS
 
 
 def catalog(folder: Path) -> Path:
@@ -137,11 +130,10 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         var, MOTCUA_CATALOG=str(catalog(folder)), MOTCUA_WEB_MESSAGES_PER_MINUTE="1000",
         MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE="1000",
     )  # fmt: skip
-    with service, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        office = Office(service.url, database, browser)
-        yield office
-        browser.close()
+    with service:
+        with chromium() as browser:
+            office = Office(service.url, database, browser)
+            yield office
         assert office.problems == []
         assert "Traceback" not in service.log(), service.log()
     database.close()

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from bot.clock import utc_now
 from bot.console.accounts import add_staff
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database
+from tests.chromium import MARKS
 from tests.service_process import ServiceProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = ROOT / "artifacts" / "procedures"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 CODE, PASSWORD = "2.000815", "mat-khau-dai-lam"
 PAGE = f"/staff/procedures/{CODE}"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="không có trình duyệt; cài: apt install chromium"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +37,6 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     database.close()
     with ServiceProcess(folder) as service:
         yield service.url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def enter(browser: Browser, base: str, name: str, *, script: bool = True) -> tuple[Page, list[str]]:
