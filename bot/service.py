@@ -70,11 +70,21 @@ class Service:
         *,
         clock: Clock = utc_now,
         photos: Mapping[str, Callable[[str], bytes]] | None = None,
+        edits: LiveEdits | None = None,
     ) -> None:
-        """``photos``: channel → how it fetches a photo (``PushChannel.fetch_photo``)."""
+        """Takes the parts.
+
+        Args:
+            settings: of the office.
+            database: with the current schema.
+            talk: over the files alone.
+            clock: the time.
+            photos: channel → how it fetches a photo (``PushChannel.fetch_photo``).
+            edits: those of the staff, where they were read before.
+        """
         self.settings = settings
         self.database = database
-        self.edits = LiveEdits(database, settings.office)
+        self.edits = edits or LiveEdits(database, settings.office)
         self.base = talk.desk  # what the files say, without the staff's edits
         self.talk = replace(talk, desk=lambda now: self.edits.desk(talk.desk(now)))
         self.clock = clock

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from bot.catalog.catalog import Catalog
-from bot.catalog.office import Office, Province, ProvinceFee, counter_text
+from bot.catalog.office import Office, Province, ProvinceFee, counter_text, in_force
 from bot.catalog.schema import (
     Aspect,
     CopyKind,
@@ -119,10 +119,6 @@ def of_case(procedure: Procedure, case: str) -> Procedure:
     return procedure.model_copy(update={"documents": tuple(d for d in procedure.documents if d.case in {None, case})})
 
 
-def _in_force(start: date | None, end: date | None, today: date) -> bool:
-    return (start is None or start <= today) and (end is None or today <= end)
-
-
 def _amount(amount: int, unit: str | None) -> str:
     if amount == 0:
         return str(_T["free"])
@@ -162,11 +158,11 @@ def _fees(procedure: Procedure, desk: Desk) -> list[str]:
     local = [
         item
         for item in desk.province.fees
-        if item.code == procedure.code and _in_force(item.valid_from, item.valid_to, desk.today)
+        if item.code == procedure.code and in_force(item.valid_from, item.valid_to, desk.today)
     ]
     lines: list[str] = []
     for fee in procedure.fees:
-        if _in_force(fee.valid_from, fee.valid_to, desk.today):
+        if in_force(fee.valid_from, fee.valid_to, desk.today):
             lines += _fee(fee, desk, local)
     return lines
 

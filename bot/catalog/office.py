@@ -117,11 +117,15 @@ def load_office(root: Path, slug: str) -> tuple[Office, Province]:
     return office, read_model(Province, local / "provinces" / f"{office.province}.yml")
 
 
+def in_force(start: date | None, end: date | None, day: date) -> bool:
+    """Whether a day lies from ``start`` to ``end``, both included; None: no such limit."""
+    return (start is None or start <= day) and (end is None or day <= end)
+
+
 def counter_text(office: Office, field: str, today: date) -> str | None:
     """Where in the office the procedures of a field are filed, with address, phone and hours; None where unknown."""
     for counter in office.counters:
-        begun = counter.valid_from is None or counter.valid_from <= today
-        if field in counter.fields and begun and (counter.valid_to is None or today <= counter.valid_to):
+        if field in counter.fields and in_force(counter.valid_from, counter.valid_to, today):
             parts = (counter.name, counter.address, counter.phone, _spans(counter.hours, today))
             return ", ".join(part for part in parts if part)
     return None
@@ -135,7 +139,7 @@ def hours_text(office: Office, today: date) -> str | None:
 def _spans(listed: tuple[Hours, ...], today: date) -> str | None:
     lines = []
     for hours in listed:
-        if (hours.valid_from and today < hours.valid_from) or (hours.valid_to and today > hours.valid_to):
+        if not in_force(hours.valid_from, hours.valid_to, today):
             continue
         spans = ", ".join(f"{shift.opens}–{shift.closes}" for shift in hours.shifts)
         lead = f"{hours.counter}: " if hours.counter else ""

@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 
 from bot.catalog.calendar import Calendar
 from bot.catalog.deadlines import CLOSES, OPENS
-from bot.catalog.office import Hours, Office
+from bot.catalog.office import Hours, Office, in_force
 from bot.clock import VIETNAM, local
 from bot.texts import phrases
 from nlu.normalize import fold
@@ -49,12 +49,8 @@ def weekdays(words: str) -> frozenset[int]:
     return frozenset(found) or _WORKDAYS
 
 
-def _in_force(hours: Hours, day: date) -> bool:
-    return (hours.valid_from is None or hours.valid_from <= day) and (hours.valid_to is None or day <= hours.valid_to)
-
-
 def _opens(hours: Hours, day: date, calendar: Calendar) -> bool:
-    if hours.counter is not None or not _in_force(hours, day):
+    if hours.counter is not None or not in_force(hours.valid_from, hours.valid_to, day):
         return False
     days = weekdays(hours.days)
     if calendar.is_working_day(day):
@@ -86,7 +82,12 @@ def known(office: Office) -> bool:
 
 def open_since(office: Office, now: datetime) -> datetime | None:
     """The opening of the shift under way; None where the office is closed, or its hours are not known."""
-    return next((opens for opens, closes in spans(office, local(now).date()) if opens <= now < closes), None)
+    shift = _under_way(office, now)
+    return shift and shift[0]
+
+
+def _under_way(office: Office, now: datetime) -> Span | None:
+    return next((shift for shift in spans(office, local(now).date()) if shift[0] <= now < shift[1]), None)
 
 
 def usual_since(office: Office, now: datetime) -> datetime | None:
@@ -99,7 +100,8 @@ def usual_since(office: Office, now: datetime) -> datetime | None:
 
 def closing(office: Office, now: datetime) -> datetime | None:
     """The end of the shift under way; None where the office is closed."""
-    return next((closes for opens, closes in spans(office, local(now).date()) if opens <= now < closes), None)
+    shift = _under_way(office, now)
+    return shift and shift[1]
 
 
 def last_closing(office: Office, now: datetime) -> datetime | None:

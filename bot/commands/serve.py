@@ -153,9 +153,9 @@ def _serve(_args: argparse.Namespace) -> int:
         channels = open_channels(settings, database, utc_now)
         photos = {channel.name: channel.fetch_photo for channel in channels}
         # No name for the engine: it must be free to go when a model of the bank takes its place.
-        edited = LiveEdits(database, settings.office).desk(desk)
-        talk = open_talk(settings, desk, open_engine(settings, edited, files=desk))
-        service = Service(settings, database, talk, photos=photos)
+        edits = LiveEdits(database, settings.office)
+        talk = open_talk(settings, desk, open_engine(settings, edits.desk(desk), files=desk))
+        service = Service(settings, database, talk, photos=photos, edits=edits)
         del talk
         app = create_app(settings, database, service, channels)
         gc.collect()

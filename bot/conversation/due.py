@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.catalog.answers import Desk, source_line
-from bot.catalog.calendar import Calendar
 from bot.catalog.deadlines import CUTOFF, due, received
+from bot.catalog.opening import calendar_of
 from bot.catalog.schema import Aspect, Procedure
 from bot.clock import local
 from bot.conversation.moments import filing_moment
@@ -14,11 +14,6 @@ from bot.conversation.wording import T, day_text
 from bot.texts import phrases
 
 _ANSWERS = phrases("answers")
-
-
-def calendar_of(desk: Desk) -> Calendar:
-    """The office's working days."""
-    return Calendar.of(desk.office.days_off, desk.office.working_days)
 
 
 def _lead(procedure: Procedure, number: int) -> str:
@@ -41,7 +36,7 @@ def due_text(desk: Desk, code: str, said: str, now: datetime) -> str | None:
     if procedure is None or not procedure.processing_times or any(t.stage for t in procedure.processing_times):
         return None
     start = filing_moment(said, now)
-    calendar = calendar_of(desk)
+    calendar = calendar_of(desk.office)
     told_start = f"{local(start):%H:%M} {day_text(start)}"
     dates = [due(start, limit, calendar) for limit in procedure.processing_times]
 
@@ -67,7 +62,7 @@ def ready_text(desk: Desk, code: str, now: datetime) -> str | None:
     procedure = desk.catalog.get(code)
     if procedure is None or len(procedure.processing_times) != 1 or _lead(procedure, 0):
         return None
-    limit, calendar = procedure.processing_times[0], calendar_of(desk)
+    limit, calendar = procedure.processing_times[0], calendar_of(desk.office)
     start = received(now, calendar)
     today = local(start).date() == local(now).date()
     if limit.cutoff_15h and local(start).time() > CUTOFF:
@@ -86,5 +81,5 @@ def deadline_of(desk: Desk, code: str, received_at: datetime) -> tuple[datetime,
     procedure = desk.catalog.get(code)
     if procedure is None or len(procedure.processing_times) != 1 or _lead(procedure, 0):
         return None
-    found = due(received_at, procedure.processing_times[0], calendar_of(desk))
+    found = due(received_at, procedure.processing_times[0], calendar_of(desk.office))
     return found.at, found.estimated

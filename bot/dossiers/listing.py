@@ -20,7 +20,7 @@ ALL, DUE_TODAY, OVERDUE, LATE_THIS_WEEK, UNCOLLECTED = "all", "due-today", "over
 VIEWS = (ALL, DUE_TODAY, OVERDUE, LATE_THIS_WEEK, UNCOLLECTED)
 _BY_DUE = frozenset({DUE_TODAY, OVERDUE, LATE_THIS_WEEK})  # the most urgent first; the others: latest change first
 # In so many words, for a database uses the index of these only where it can see that the query asks for no others.
-_IS_OPEN: ColumnElement[bool] = literal_column("dossier.status IN (1, 2, 4, 5, 6)").self_group()
+_IS_OPEN: ColumnElement[bool] = literal_column(f"dossier.status IN ({', '.join(map(str, sorted(OPEN)))})").self_group()
 _SEPARATOR = "~"
 
 

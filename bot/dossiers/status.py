@@ -22,7 +22,7 @@ STATUSES: Mapping[int, Status] = {
 RESULT_READY = 9
 RETURNED = 10
 FINISHED = frozenset({3, 7, 8, 9, 10})
-OPEN = frozenset({1, 2, 4, 5, 6})  # still worked on: these can be overdue (also in an index, see storage.tables)
+OPEN = frozenset(STATUSES) - FINISHED  # still worked on: these can be overdue (also in an index, see storage.tables)
 
 # From → to that a person at the desk may choose; an import or the API may jump, because the
 # one-stop software is the master. From 9 back to 4: a slip is undone before its notice goes out.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from bot.catalog.calendar import Calendar
+from bot.catalog.opening import calendar_of
 from bot.clock import local
 from bot.dossiers.status import RESULT_READY
 from bot.edits import store
@@ -27,7 +27,7 @@ def remind(session: Session, settings: Settings, now: datetime) -> int:
     if office is None or office.notify.reminder_after is None:
         return 0
     told = store.office_on(session, office, settings.office, local(now).date())
-    calendar = Calendar.of(told.days_off, told.working_days)
+    calendar = calendar_of(told)
     # So many working days never fit into fewer days of the calendar: what is newer needs no look.
     latest = now - timedelta(days=office.notify.reminder_after - 1)
     lying = session.exec(
