@@ -45,6 +45,7 @@ RETRY_SECONDS = 60.0  # the longest pause before a broken loop or channel is tri
 LEASE = timedelta(minutes=2)
 ACCOUNT_DELAY = timedelta(minutes=5)  # until staff have mended a channel's account
 INBOX_WORKERS = 3
+TOGETHER = 16  # messages of as many senders that a worker takes at once
 BACKUP_FIRST_SECONDS = 30.0  # after the start, so that a service that keeps falling over is not busy with copies
 BACKUP_SECONDS = 300.0
 ENDING_SECONDS = 12.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
@@ -171,7 +172,7 @@ class Background:
             await self.news("inbox")
 
     def _work_off(self) -> bool:
-        return self.service.work_off() is not None
+        return bool(self.service.work_off(most=TOGETHER))
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
