@@ -248,9 +248,35 @@ def claim_outbox(
     channels: Collection[str],
     notices_on: Collection[str] | None = None,
 ) -> Outbox | None:
-    """Claims the next message that is due on these channels: one-time codes and replies first, then notices.
+    """Claims the next message that is due on these channels; None where there is none. See ``claim_several``."""
+    found = claim_several(
+        session, owner=owner, now=now, lease=lease, channels=channels, notices_on=notices_on, most=1
+    )  # fmt: skip
+    return found[0] if found else None
 
-    ``notices_on``: the channels on which notices may go now, all by default; someone waits for the rest.
+
+def claim_several(
+    session: Session,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    channels: Collection[str],
+    notices_on: Collection[str] | None = None,
+    most: int,
+) -> list[Outbox]:
+    """Claims the next messages that are due on these channels: one-time codes and replies first, then notices.
+
+    Of the replies to one citizen only the first is among them.
+
+    Args:
+        session: the transaction.
+        owner: of the claims.
+        now: the moment (aware).
+        lease: for how long they are ours.
+        channels: these alone.
+        notices_on: the channels on which notices may go now, all by default; someone waits for the rest.
+        most: so many at most.
     """
     other = aliased(Outbox)
     same_recipient = exists().where(
@@ -260,7 +286,10 @@ def claim_outbox(
         ~same_recipient.where(col(other.state) == "sending"),
         ~same_recipient.where(col(other.state) == "waiting", col(other.id) < Outbox.id),
     )
+    claimed: list[Outbox] = []
     for kinds in _URGENT_FIRST:
+        if len(claimed) >= most:
+            break
         on = channels if notices_on is None or kinds != ("notice",) else notices_on
         query = (
             select(Outbox)
@@ -273,15 +302,15 @@ def claim_outbox(
                 or_(col(Outbox.kind) != "reply", in_turn),
             )
             .order_by(col(Outbox.priority), col(Outbox.not_before), col(Outbox.id))
-            .limit(1)
+            .limit(most - len(claimed))
             .with_for_update(skip_locked=True, of=Outbox)
         )
-        row = session.exec(query.execution_options(populate_existing=True)).first()
-        if row is not None:
+        found = session.exec(query.execution_options(populate_existing=True)).all()
+        for row in found:
             row.state, row.lease_owner, row.lease_until = "sending", owner, now + lease
             row.attempts += 1
-            return row
-    return None
+        claimed += found
+    return claimed
 
 
 def held_outbox(session: Session, outbox_id: int, owner: str) -> Outbox | None:
@@ -291,12 +320,21 @@ def held_outbox(session: Session, outbox_id: int, owner: str) -> Outbox | None:
 
 # An answer that comes after the lease ended still settles the matter, unless someone else has acted meanwhile.
 _SENDING = ("sending", "uncertain")
+_OUT = METADATA.tables["outbox"]
+_SENT = (
+    update(_OUT)
+    .where(_OUT.c.id == bindparam("outbox_id"), _OUT.c.lease_owner == bindparam("owner"), _OUT.c.state.in_(_SENDING))
+    .values(
+        state="sent", sent_at=bindparam("now"), provider_id=bindparam("by_id"), lease_owner=None, lease_until=None,
+        error=None,
+    )
+)  # fmt: skip
 
 
 def mark_sent(session: Session, outbox_id: int, owner: str, now: datetime, provider_id: str | None) -> bool:
     """The provider took it. False: not ours any more."""
-    done = {"state": "sent", "sent_at": now, "provider_id": provider_id, "lease_owner": None, "error": None}
-    return _close(session, Outbox, outbox_id, owner, _SENDING, **done)
+    given = {"outbox_id": outbox_id, "owner": owner, "now": now, "by_id": provider_id}
+    return session.connection().execute(_SENT, given).rowcount == 1
 
 
 def retry_later(  # the three figures of a claim come first, as in its sisters
