@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,14 @@ from bot.channels.port import Receive
 from bot.channels.rendering import Message
 from bot.channels.telegram import Telegram
 from bot.channels.telegram.webhook import PATH
+from bot.commands.serve import few_heaps
 from bot.evaluation.questions import load
 from bot.logs import configure_logging
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database, connect
-from bot.storage.tables import Inbox, Outbox
+from bot.storage.tables import Inbox, Outbox, Turn
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "bench-secret-bench-secret"
@@ -69,6 +71,7 @@ def _settings(folder: str, url: str | None) -> Settings:
 
 def serve(folder: str, url: str | None) -> None:
     """One replica, as ``motcua serve`` builds it; prints its port."""
+    few_heaps()
     settings = _settings(folder, url)
     configure_logging("INFO", as_json=True)
     desk, database = open_desk(settings), connect(settings)
@@ -117,6 +120,7 @@ def replicas(number: int, url: str | None) -> Iterator[tuple[Database, list[Repl
         database = connect(_settings(folder, url))
         stack.callback(database.close)
         schema.upgrade(database)
+        Replica(folder, url).stop()  # trains; what later starts find is kept
         running = []
         for _ in range(number):
             running.append(Replica(folder, url))
@@ -212,34 +216,36 @@ def _done(database: Database) -> int:
         return session.exec(select(func.count()).where(Inbox.state == "done")).one()
 
 
-def paced(database: Database, running: Sequence[Replica], questions: Sequence[str]) -> tuple[float, float]:
-    """Milliseconds from a message taken in to its reply sent, median and p95, at ``PACE`` turns a second."""
+def paced(database: Database, running: Sequence[Replica], questions: Sequence[str]) -> tuple[float, float, float]:
+    """At ``PACE`` a second, from a message taken in: ms to its turn, p95; to its replies' send, median and p95."""
     with database.read() as session:
         after = session.exec(select(func.max(Inbox.id))).one() or 0
     turns, before = PACE * PACED_SECONDS, _done(database)
     asyncio.run(_load([one.port for one in running], questions, turns, PACE))
     _until(database, before + turns, sent=True)
+    last = select(Inbox.received_at, func.max(Outbox.sent_at)).join(Outbox, col(Outbox.inbox_id) == Inbox.id)
     with database.read() as session:
-        rows = session.exec(
-            select(Inbox.received_at, func.max(Outbox.sent_at))
-            .join(Outbox, col(Outbox.inbox_id) == Inbox.id)
-            .where(col(Inbox.id) > after)
-            .group_by(col(Inbox.id), col(Inbox.received_at))
-        ).all()
-    waits = sorted(
-        (sent.replace(tzinfo=None) - took.replace(tzinfo=None)).total_seconds() * 1000 for took, sent in rows
-    )
-    return waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
+        rows = session.exec(last.where(col(Inbox.id) > after).group_by(col(Inbox.id), col(Inbox.received_at))).all()
+        answered = sorted(session.exec(select(Turn.waited_ms).where(col(Turn.inbox_id) > after)).all())
+    waits = sorted((sent.replace(tzinfo=UTC) - took).total_seconds() * 1000 for took, sent in rows)
+    late = int(len(waits) * 0.95)
+    return answered[late], waits[len(waits) // 2], waits[late]
 
 
 def _report(name: str, number: int, url: str | None, questions: Sequence[str], turns: int) -> None:
     with replicas(number, url) as (database, running):
-        throughput(database, running, questions, 600)  # warm
+        throughput(database, running, questions, turns // 10)  # warm
+        begun = max(one.memory() for one in running)
         rate = throughput(database, running, questions, turns)
-        median, late = paced(database, running, questions)
         memory = max(one.memory() for one in running)
-        print(f"{name}  {rate:.0f} turns/s   at {PACE}/s: {median:.0f} / {late:.0f} ms median / p95 to the send   "
-              f"{memory:.0f} MB after {turns + 600 + PACE * PACED_SECONDS:,} turns", flush=True)  # fmt: skip
+        answered, median, late = paced(database, running, questions)
+        print(f"{name}  {rate:.0f} turns/s", flush=True)
+        print(
+            f"  at {PACE} a second: p95 {answered:.0f} ms to the turn; to the send {median:.0f} median, {late:.0f} p95"
+        )
+        print(
+            f"  memory {begun:.0f} MB after {turns // 10:,} turns, {memory:.0f} after {turns * 11 // 10:,}", flush=True
+        )
 
 
 def main() -> None:
