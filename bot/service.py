@@ -76,6 +76,12 @@ _UNCERTAIN = (
     )
     .limit(1)
 )
+_LOCKED = (
+    select(Conversation)
+    .where(Conversation.channel == bindparam("of_channel"), Conversation.sender == bindparam("of_sender"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 _INSERT_TURN = insert(METADATA.tables["turn"])
 
 
@@ -319,9 +325,8 @@ class Service:
 
     def _conversation(self, session: Session, incoming: Incoming, now: datetime) -> Conversation:
         """The sender's conversation, locked: an advisor who takes it does so before this turn or after it."""
-        where = (Conversation.channel == incoming.channel, Conversation.sender == incoming.sender)
-        query = select(Conversation).where(*where).with_for_update()
-        conversation = session.exec(query.execution_options(populate_existing=True)).first()
+        whose = {"of_channel": incoming.channel, "of_sender": incoming.sender}
+        conversation = session.exec(_LOCKED, params=whose).first()
         if conversation is None:
             conversation = Conversation(channel=incoming.channel, sender=incoming.sender, created_at=now, last_at=now)
             session.add(conversation)

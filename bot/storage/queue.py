@@ -239,6 +239,33 @@ def put_outbox(session: Session, row: Outbox) -> int | None:
     return row.id
 
 
+_BEFORE = aliased(Outbox)
+_SAME_RECIPIENT = exists().where(
+    col(_BEFORE.channel) == Outbox.channel, col(_BEFORE.recipient) == Outbox.recipient, col(_BEFORE.kind) == "reply"
+)
+_DUE = (
+    select(Outbox)
+    .where(
+        Outbox.state == "waiting",
+        col(Outbox.kind).in_(bindparam("kinds", expanding=True)),
+        col(Outbox.not_before) <= bindparam("now"),
+        or_(col(Outbox.expires_at).is_(None), col(Outbox.expires_at) > bindparam("now")),
+        col(Outbox.channel).in_(bindparam("on", expanding=True)),
+        or_(
+            col(Outbox.kind) != "reply",
+            and_(
+                ~_SAME_RECIPIENT.where(col(_BEFORE.state) == "sending"),
+                ~_SAME_RECIPIENT.where(col(_BEFORE.state) == "waiting", col(_BEFORE.id) < Outbox.id),
+            ),
+        ),
+    )
+    .order_by(col(Outbox.priority), col(Outbox.not_before), col(Outbox.id))
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=Outbox)
+    .execution_options(populate_existing=True)
+)
+
+
 def claim_outbox(
     session: Session,
     *,
@@ -278,34 +305,13 @@ def claim_several(
         notices_on: the channels on which notices may go now, all by default; someone waits for the rest.
         most: so many at most.
     """
-    other = aliased(Outbox)
-    same_recipient = exists().where(
-        col(other.channel) == Outbox.channel, col(other.recipient) == Outbox.recipient, col(other.kind) == "reply"
-    )
-    in_turn = and_(
-        ~same_recipient.where(col(other.state) == "sending"),
-        ~same_recipient.where(col(other.state) == "waiting", col(other.id) < Outbox.id),
-    )
     claimed: list[Outbox] = []
     for kinds in _URGENT_FIRST:
         if len(claimed) >= most:
             break
         on = channels if notices_on is None or kinds != ("notice",) else notices_on
-        query = (
-            select(Outbox)
-            .where(
-                Outbox.state == "waiting",
-                col(Outbox.kind).in_(kinds),
-                col(Outbox.not_before) <= now,
-                or_(col(Outbox.expires_at).is_(None), col(Outbox.expires_at) > now),
-                col(Outbox.channel).in_(on),
-                or_(col(Outbox.kind) != "reply", in_turn),
-            )
-            .order_by(col(Outbox.priority), col(Outbox.not_before), col(Outbox.id))
-            .limit(most - len(claimed))
-            .with_for_update(skip_locked=True, of=Outbox)
-        )
-        found = session.exec(query.execution_options(populate_existing=True)).all()
+        given = {"now": now, "on": list(on), "kinds": kinds, "most": most - len(claimed)}
+        found = session.exec(_DUE, params=given).all()
         for row in found:
             row.state, row.lease_owner, row.lease_until = "sending", owner, now + lease
             row.attempts += 1
