@@ -1,0 +1,33 @@
+"""Indexes for the pages that read a large table whole (tests/console/test_every_page_by_index.py)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_audit_staff", "audit", ["staff", "id"])
+    op.create_index("ix_dossier_received", "dossier", ["received_at", "created_at"])
+    op.create_index(
+        "ix_dossier_demo", "dossier", ["code"], sqlite_where=sa.text("demo = 1"), postgresql_where=sa.text("demo")
+    )
+    op.create_index("ix_handoff_kind", "handoff", ["kind", "created_at"])
+    op.create_index("ix_status_change_when", "status_change", ["source_at", "at"])
+    op.create_index(
+        "ix_lookup_missed", "lookup", ["at"], sqlite_where=sa.text("found = 0"), postgresql_where=sa.text("NOT found")
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_lookup_missed", "lookup")
+    op.drop_index("ix_status_change_when", "status_change")
+    op.drop_index("ix_handoff_kind", "handoff")
+    for index in ("ix_dossier_demo", "ix_dossier_received"):
+        op.drop_index(index, "dossier")
+    op.drop_index("ix_audit_staff", "audit")
