@@ -48,6 +48,17 @@ def _json() -> Any:
     return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
+# What retention has not emptied yet: the indexes of these hold the kept days only, however old the table is. In so many
+# words, as in the queries (bot.storage.retention): a database uses them only where it sees that they fit.
+TURN_KEPT = "text <> '' OR CAST(replies AS VARCHAR) <> '{}'"
+INBOX_KEPT = "state IN ('done', 'dead') AND CAST(payload AS VARCHAR) <> '{}'"
+OUTBOX_KEPT = "kind <> 'notice' AND CAST(body AS VARCHAR) <> '{}'"
+
+
+def _kept(name: str, column: str, where: str) -> Index:
+    return Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _day_of(context: Any) -> date:
     """The day (Vietnam time) of the ``at`` of a row that is being inserted."""
     at: datetime = context.get_current_parameters()["at"]
@@ -65,6 +76,7 @@ class Inbox(SQLModel, table=True):
         UniqueConstraint("channel", "message_id", name="uq_inbox_message"),
         Index("ix_inbox_open", "state", "next_try_at"),
         Index("ix_inbox_sender", "channel", "sender", "state", "id"),
+        _kept("ix_inbox_kept", "done_at", INBOX_KEPT),
         {"sqlite_autoincrement": True},  # ids stand in other tables and in keys: never used twice
     )
 
@@ -99,6 +111,7 @@ class Outbox(SQLModel, table=True):
         Index("ix_outbox_open", "state", "kind", "priority", "not_before"),
         Index("ix_outbox_recipient", "channel", "recipient", "state", "id"),
         Index("ix_outbox_provider", "gateway", "provider_id"),
+        _kept("ix_outbox_kept", "created_at", OUTBOX_KEPT),
         Index("ix_outbox_log", "kind", "created_at", "id"),  # what the desk lists and counts
         # Of notices alone: an index that begins with kind and state would lead SQLite away from ix_outbox_open in the
         # claim of what is due (a test looks at that).
@@ -185,6 +198,7 @@ class Turn(SQLModel, table=True):
     __table_args__ = (
         Index("ix_turn_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),
         Index("ix_turn_thread", "conversation_id", "id"),
+        _kept("ix_turn_kept", "at", TURN_KEPT),
         Index("ix_turn_doubt", "reviewed", "doubt", "id"),  # the advisors' queue, worst first
     )
 
