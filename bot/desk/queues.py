@@ -50,7 +50,9 @@ def shown_name(session: Session, staff: str) -> str:
     return str(T["to_citizen"]["advisor"].format(name=(row.display_name if row else None) or staff))
 
 
-def place(session: Session, conversation: Conversation, now: datetime, otherwise: str | None = None) -> None:
+def place(
+    session: Session, conversation: Conversation, now: datetime, otherwise: str | None = None, *, nothing: bool = False
+) -> None:
     """Puts a locked conversation into the queue that the facts ask for.
 
     Args:
@@ -58,17 +60,20 @@ def place(session: Session, conversation: Conversation, now: datetime, otherwise
         conversation: locked.
         now: the moment (aware).
         otherwise: the queue where nobody has it and nothing waits; by default it stays with the bot or done.
+        nothing: whether it is known that nothing waits (``is_quiet``, and nothing was added since).
     """
-    session.flush()
-    since = session.exec(
-        select(Handoff.created_at).where(*_open(conversation)).order_by(col(Handoff.created_at)).limit(1)
-    ).first()
-    held = session.exec(
-        select(Held.created_at)
-        .where(Held.conversation_id == conversation.id, Held.state == "waiting")
-        .order_by(col(Held.created_at))
-        .limit(1)
-    ).first()
+    since = held = None
+    if not nothing:
+        session.flush()
+        since = session.exec(
+            select(Handoff.created_at).where(*_open(conversation)).order_by(col(Handoff.created_at)).limit(1)
+        ).first()
+        held = session.exec(
+            select(Held.created_at)
+            .where(Held.conversation_id == conversation.id, Held.state == "waiting")
+            .order_by(col(Held.created_at))
+            .limit(1)
+        ).first()
     if conversation.taken_by:
         queue, at = TAKEN, now
     elif held is not None:
@@ -83,6 +88,11 @@ def place(session: Session, conversation: Conversation, now: datetime, otherwise
     conversation.version += 1
     session.add(conversation)
     session.flush()
+
+
+def is_quiet(conversation: Conversation) -> bool:
+    """Whether nothing waits in a locked conversation: no hand-off is open, no answer held (``place`` sees to that)."""
+    return conversation.queue in {BOT, DONE}
 
 
 def ask(session: Session, conversation: Conversation, kind: str, text: str, now: datetime) -> None:

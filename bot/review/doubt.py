@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, select, update
+from sqlmodel import Session
 
-from bot.storage.tables import Turn
+from bot.storage.tables import METADATA
 from nlu.normalize import prepare
 
 NOTHING_LEFT = -1  # no words (any more): nothing to look at
@@ -77,52 +78,82 @@ def of_turn(sure: float | None, outcome: str, effects: Collection[str]) -> dict[
     return found
 
 
-def of_next(earlier: Turn, later: Turn, *, directly: bool) -> dict[str, int]:
+class Earlier(Protocol):
+    """What is looked at of an earlier turn."""
+
+    text: str
+    outcome: str
+
+
+def of_next(earlier: Earlier, later: Mapping[str, Any], *, directly: bool) -> dict[str, int]:
     """Reason → points that a later message gives an earlier turn.
 
     Args:
         earlier: a turn of the same conversation, not long before.
-        later: the turn that is being stored.
+        later: the values of the turn that is being stored.
         directly: no turn lies between the two.
     """
     found = {}
-    how = later.understanding.get("how")
+    how = later["understanding"].get("how")
     if directly and earlier.outcome in {"answer", "clarify", "status"}:
-        if later.intent == "deny" or how in _CORRECTING:
+        if later["intent"] == "deny" or how in _CORRECTING:
             found["denied"] = DENIED
-        if later.intent == "rating" and is_bad_rating(later.text):
+        if later["intent"] == "rating" and is_bad_rating(later["text"]):
             found["rated"] = RATED
-    if earlier.outcome != "acknowledged" and is_same_question(earlier.text, later.text):
+    if earlier.outcome != "acknowledged" and is_same_question(earlier.text, later["text"]):
         found["repeated"] = REPEATED
     return found
 
 
-def note(session: Session, turn: Turn, effects: Collection[str]) -> None:
-    """Fills a new turn's figures for the queue, and marks the turns before that it speaks against."""
-    told = turn.understanding
-    turn.engine = str(told["engine"])[:20] if told.get("engine") else None
+_TURN = METADATA.tables["turn"]
+_BEFORE = (
+    select(_TURN.c.id, _TURN.c.text, _TURN.c.outcome, _TURN.c.at, _TURN.c.doubt, _TURN.c.doubt_why)
+    .where(_TURN.c.conversation_id == bindparam("conversation_id"))
+    .order_by(_TURN.c.conversation_id.desc(), _TURN.c.id.desc())
+    .limit(BACK)
+)
+_MARK = (
+    update(_TURN)
+    .where(_TURN.c.id == bindparam("turn_id"))
+    .values(doubt=bindparam("more"), doubt_why=bindparam("because"))
+)
+
+
+def note(session: Session, turn: dict[str, Any], effects: Collection[str], *, first: bool = False) -> None:
+    """Adds a new turn's figures for the queue, and marks the turns before that it speaks against.
+
+    Args:
+        session: the transaction.
+        turn: the values of its row, not stored yet.
+        effects: of the turn.
+        first: whether it is the first of its conversation, so that there are none before.
+    """
+    told = turn["understanding"]
     procedures = told.get("procedures") or ()
-    turn.procedure = str(procedures[0])[:12] if procedures else None
-    turn.confidence = certainty(told, turn.intent, turn.outcome)
-    if not turn.text:
-        turn.doubt = NOTHING_LEFT
+    sure = certainty(told, turn["intent"], turn["outcome"])
+    turn["engine"] = str(told["engine"])[:20] if told.get("engine") else None
+    turn["procedure"] = str(procedures[0])[:12] if procedures else None
+    turn["confidence"] = sure
+    if not turn["text"]:
+        turn["doubt"], turn["doubt_why"] = NOTHING_LEFT, ""
         return
-    _add(turn, of_turn(turn.confidence, turn.outcome, effects))
-    before = session.exec(
-        select(Turn)
-        .where(Turn.conversation_id == turn.conversation_id)
-        .order_by(col(Turn.conversation_id).desc(), col(Turn.id).desc())
-        .limit(BACK)
-    ).all()
+    turn["doubt"], turn["doubt_why"] = _more(0, "", of_turn(sure, turn["outcome"], effects))
+    if first:
+        return
+    connection = session.connection()
+    before = connection.execute(_BEFORE, {"conversation_id": turn["conversation_id"]}).all()
     for number, earlier in enumerate(before):
-        if earlier.text and turn.at - earlier.at <= LATER:
-            _add(earlier, of_next(earlier, turn, directly=number == 0))
-            session.add(earlier)
+        if not earlier.text or turn["at"] - earlier.at > LATER:
+            continue
+        found = of_next(earlier, turn, directly=number == 0)
+        if found:
+            more, because = _more(earlier.doubt, earlier.doubt_why, found)
+            connection.execute(_MARK, {"turn_id": earlier.id, "more": more, "because": because})
 
 
-def _add(turn: Turn, found: Mapping[str, int]) -> None:
-    known = turn.doubt_why.split(",") if turn.doubt_why else []
+def _more(doubt: int, why: str, found: Mapping[str, int]) -> tuple[int, str]:
+    """Points and reasons of a turn with those found added, each reason once."""
+    known = why.split(",") if why else []
     fresh = {reason: points for reason, points in found.items() if reason not in known}
-    turn.doubt = max(turn.doubt or 0, 0) + sum(fresh.values())
     told = [reason for reason, points in fresh.items() if reason != "unsure" or points >= UNSURE_FROM]
-    turn.doubt_why = ",".join([*known, *told])[:80]
+    return max(doubt, 0) + sum(fresh.values()), ",".join([*known, *told])[:80]

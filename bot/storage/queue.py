@@ -13,26 +13,28 @@ Replies to one recipient keep their order in the same way. Notices and one-time 
 
 Leases. ``owner`` names one claim (a fresh name for each, say a UUID); whoever lost a claim gets False from the closing
 calls and must roll back what was done under it. All functions work in the caller's transaction; ``receive`` and
-``put_outbox`` hold their lock until it ends, so one transaction should receive one message.
+``put_outbox`` hold their lock until it ends.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
 from bot.conversation.model import Incoming
 from bot.errors import BadInputError
 from bot.logs import mask
-from bot.storage.tables import Inbox, Outbox
+from bot.storage.tables import METADATA, Inbox, Outbox
 
 MAX_ATTEMPTS = 8
 _FIRST_DELAY = 2.0  # seconds, doubled with each attempt
@@ -41,6 +43,7 @@ _SWEEP = 500  # rows of a kind in one sweep, to keep its transaction short
 _URGENT_FIRST = (("otp", "reply"), ("test",), ("notice",))  # someone waits for the former
 
 _Row = TypeVar("_Row", Inbox, Outbox)
+_PARTS = tuple(part.name for part in fields(Incoming))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,25 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=seconds * (1 - secrets.randbelow(251) / 1000))
 
 
-def receive(session: Session, incoming: Incoming, now: datetime) -> int | None:
-    """Takes a message in: its inbox id, or None where it is there already (a repeated delivery).
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message of the inbox under our claim.
 
-    Characters that no database can hold (NUL, lone surrogates) are dropped from the text.
+    Attributes:
+        id: of the inbox row.
+        payload: the message.
+        attempts: how often it was claimed, this time too.
+        received_at: when it came in.
+    """
+
+    id: int
+    payload: dict[str, Any]
+    attempts: int
+    received_at: datetime
+
+
+def check(incoming: Incoming) -> None:
+    """Refuses what no row can hold.
 
     Raises:
         BadInputError: sender or message id is empty or too long.
@@ -77,73 +95,121 @@ def receive(session: Session, incoming: Incoming, now: datetime) -> int | None:
     for name, value, limit in (("người gửi", incoming.sender, 128), ("mã tin", incoming.message_id, 200)):
         if not 1 <= len(value) <= limit:
             raise BadInputError(f"{incoming.channel}: {name} cần dài từ 1 đến {limit} ký tự, tin này có {len(value)}")
+
+
+def receive(session: Session, incoming: Incoming, now: datetime) -> int | None:
+    """Takes a message in: its inbox id, or None where it is there already (a repeated delivery).
+
+    Characters that no database can hold (NUL, lone surrogates) are dropped from the text. A transaction that receives
+    several does so in the order of ``lock_order``.
+
+    Raises:
+        BadInputError: sender or message id is empty or too long.
+    """
+    check(incoming)
     _lock(session, f"inbox/{incoming.channel}/{incoming.sender}")
     text = incoming.text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
-    payload = asdict(incoming) | {"text": text, "at": incoming.at.isoformat()}
-    row = Inbox(
-        channel=incoming.channel,
-        sender=incoming.sender,
-        message_id=incoming.message_id,
-        payload=payload,
-        next_try_at=now,
-        received_at=now,
-    )
-    return _insert_once(session, row, ["channel", "message_id"])
+    payload = {name: getattr(incoming, name) for name in _PARTS} | {"text": text, "at": incoming.at.isoformat()}
+    values = {
+        "channel": incoming.channel, "sender": incoming.sender, "message_id": incoming.message_id, "payload": payload,
+        "state": "waiting", "attempts": 0, "next_try_at": now, "received_at": now,
+    }  # fmt: skip
+    return _insert_once(session, "inbox", values, "channel", "message_id")
 
 
-def incoming_of(row: Inbox) -> Incoming:
+def lock_order(incoming: Incoming) -> tuple[str, str]:
+    """By this two transactions that receive several messages each lock senders in the same order, without deadlock."""
+    return incoming.channel, incoming.sender
+
+
+def incoming_of(row: Inbox | Claimed) -> Incoming:
     """The message an inbox row holds."""
     return Incoming(**{**row.payload, "at": datetime.fromisoformat(row.payload["at"])})
 
 
-def claim_inbox(
-    session: Session, *, owner: str, now: datetime, lease: timedelta, only: int | None = None
-) -> Inbox | None:
-    """Claims the oldest message that may be worked on, or only that one; None where there is none."""
-    other = aliased(Inbox)
-    same_sender = exists().where(col(other.channel) == Inbox.channel, col(other.sender) == Inbox.sender)
-    query = select(Inbox).where(
-        Inbox.state == "waiting",
-        col(Inbox.next_try_at) <= now,
-        ~same_sender.where(col(other.state) == "claimed"),
-        ~same_sender.where(col(other.state) == "waiting", col(other.id) < Inbox.id),
+_IN = METADATA.tables["inbox"]
+_OTHER = _IN.alias()
+_SAME_SENDER = exists().where(_OTHER.c.channel == _IN.c.channel, _OTHER.c.sender == _IN.c.sender)
+_OPEN = (
+    select(_IN.c.id)
+    .where(
+        _IN.c.state == "waiting",
+        _IN.c.next_try_at <= bindparam("now"),
+        ~_SAME_SENDER.where(_OTHER.c.state == "claimed"),
+        ~_SAME_SENDER.where(_OTHER.c.state == "waiting", _OTHER.c.id < _IN.c.id),
     )
+    .order_by(_IN.c.next_try_at, _IN.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=_IN)
+)
+
+
+def _claiming(which: Select[Any]) -> ReturningUpdate[Any]:
+    picked = which.cte("picked")
+    return (
+        update(_IN)
+        .where(_IN.c.id.in_(select(picked.c.id)))
+        .values(
+            state="claimed", lease_owner=bindparam("owner"), lease_until=bindparam("until"), attempts=_IN.c.attempts + 1
+        )
+        .returning(_IN.c.id, _IN.c.payload, _IN.c.attempts, _IN.c.received_at, _IN.c.next_try_at)
+    )
+
+
+_CLAIM = _claiming(_OPEN)
+_CLAIM_ONLY = _claiming(_OPEN.where(_IN.c.id == bindparam("only")))
+_FINISH = (
+    update(_IN)
+    .where(_IN.c.id == bindparam("inbox_id"), _IN.c.lease_owner == bindparam("owner"), _IN.c.state == "claimed")
+    .values(state="done", done_at=bindparam("now"), lease_owner=None, lease_until=None, error=None)
+    .returning(_IN.c.channel, _IN.c.sender)
+)
+_FOLLOWING = (
+    update(_IN)
+    .where(
+        _IN.c.id
+        == select(_OTHER.c.id)
+        .where(
+            _OTHER.c.channel == bindparam("of_channel"),
+            _OTHER.c.sender == bindparam("of_sender"),
+            _OTHER.c.state == "waiting",
+        )
+        .order_by(_OTHER.c.id)
+        .limit(1)
+        .scalar_subquery(),
+        _IN.c.next_try_at < bindparam("now"),
+    )
+    .values(next_try_at=bindparam("now"))
+)
+
+
+def claim_inbox(
+    session: Session, *, owner: str, now: datetime, lease: timedelta, most: int = 1, only: int | None = None
+) -> list[Claimed]:
+    """Claims the oldest messages that may be worked on, each of another sender, or only that one.
+
+    Returns:
+        At most ``most``, first the one that has waited longest; [] where there is none.
+    """
+    given: dict[str, Any] = {"owner": owner, "now": now, "until": now + lease, "most": most}
+    statement = _CLAIM
     if only is not None:
-        query = query.where(Inbox.id == only)
-    query = query.order_by(col(Inbox.next_try_at), col(Inbox.id)).limit(1).with_for_update(skip_locked=True, of=Inbox)
-    row = session.exec(query.execution_options(populate_existing=True)).first()
-    if row is None:
-        return None
-    row.state, row.lease_owner, row.lease_until = "claimed", owner, now + lease
-    row.attempts += 1
-    session.flush()
-    return row
+        statement, given = _CLAIM_ONLY, given | {"only": only}
+    rows = sorted(session.connection().execute(statement, given), key=lambda row: (row.next_try_at, row.id))
+    return [Claimed(row.id, row.payload, row.attempts, row.received_at) for row in rows]
 
 
 def finish_inbox(session: Session, inbox_id: int, owner: str, now: datetime) -> bool:
-    """Closes a claimed message; False: the claim was lost, roll back."""
-    done = _close(
-        session, Inbox, inbox_id, owner, ("claimed",), state="done", done_at=now, lease_owner=None, error=None
-    )
-    if done:
-        _to_the_end_of_the_line(session, inbox_id, now)
-    return done
+    """Closes a claimed message; False: the claim was lost, roll back.
 
-
-def _to_the_end_of_the_line(session: Session, inbox_id: int, now: datetime) -> None:
-    """The sender's next message takes its turn behind whoever waits now: a flood delays nobody else."""
-    mine = select(Inbox.channel, Inbox.sender).where(Inbox.id == inbox_id)
-    channel, sender = session.exec(mine).one()
-    following = (
-        select(Inbox.id)
-        .where(Inbox.channel == channel, Inbox.sender == sender, Inbox.state == "waiting")
-        .order_by(col(Inbox.id))
-        .limit(1)
-    )
-    next_id = session.exec(following).first()
-    if next_id is not None:
-        later = update(Inbox).where(col(Inbox.id) == next_id, col(Inbox.next_try_at) < now)
-        session.connection().execute(later.values(next_try_at=now))
+    The sender's next message takes its turn behind whoever waits now: a flood delays nobody else.
+    """
+    connection = session.connection()
+    whose = connection.execute(_FINISH, {"inbox_id": inbox_id, "owner": owner, "now": now}).first()
+    if whose is None:
+        return False
+    connection.execute(_FOLLOWING, {"of_channel": whose.channel, "of_sender": whose.sender, "now": now})
+    return True
 
 
 def retry_inbox(session: Session, inbox_id: int, owner: str, now: datetime, error: str) -> str:
@@ -168,7 +234,8 @@ def put_outbox(session: Session, row: Outbox) -> int | None:
     """Stores a message to be sent: its id (also set on ``row``), or None where its ``dedupe_key`` is there already."""
     if row.kind == "reply":
         _lock(session, f"outbox/{row.channel}/{row.recipient}")
-    row.id = _insert_once(session, row, ["dedupe_key"])
+    values = {name: getattr(row, name) for name in Outbox.model_fields if name != "id"}
+    row.id = _insert_once(session, "outbox", values, "dedupe_key")
     return row.id
 
 
@@ -181,9 +248,35 @@ def claim_outbox(
     channels: Collection[str],
     notices_on: Collection[str] | None = None,
 ) -> Outbox | None:
-    """Claims the next message that is due on these channels: one-time codes and replies first, then notices.
+    """Claims the next message that is due on these channels; None where there is none. See ``claim_several``."""
+    found = claim_several(
+        session, owner=owner, now=now, lease=lease, channels=channels, notices_on=notices_on, most=1
+    )  # fmt: skip
+    return found[0] if found else None
 
-    ``notices_on``: the channels on which notices may go now, all by default; someone waits for the rest.
+
+def claim_several(
+    session: Session,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    channels: Collection[str],
+    notices_on: Collection[str] | None = None,
+    most: int,
+) -> list[Outbox]:
+    """Claims the next messages that are due on these channels: one-time codes and replies first, then notices.
+
+    Of the replies to one citizen only the first is among them.
+
+    Args:
+        session: the transaction.
+        owner: of the claims.
+        now: the moment (aware).
+        lease: for how long they are ours.
+        channels: these alone.
+        notices_on: the channels on which notices may go now, all by default; someone waits for the rest.
+        most: so many at most.
     """
     other = aliased(Outbox)
     same_recipient = exists().where(
@@ -193,7 +286,10 @@ def claim_outbox(
         ~same_recipient.where(col(other.state) == "sending"),
         ~same_recipient.where(col(other.state) == "waiting", col(other.id) < Outbox.id),
     )
+    claimed: list[Outbox] = []
     for kinds in _URGENT_FIRST:
+        if len(claimed) >= most:
+            break
         on = channels if notices_on is None or kinds != ("notice",) else notices_on
         query = (
             select(Outbox)
@@ -206,15 +302,15 @@ def claim_outbox(
                 or_(col(Outbox.kind) != "reply", in_turn),
             )
             .order_by(col(Outbox.priority), col(Outbox.not_before), col(Outbox.id))
-            .limit(1)
+            .limit(most - len(claimed))
             .with_for_update(skip_locked=True, of=Outbox)
         )
-        row = session.exec(query.execution_options(populate_existing=True)).first()
-        if row is not None:
+        found = session.exec(query.execution_options(populate_existing=True)).all()
+        for row in found:
             row.state, row.lease_owner, row.lease_until = "sending", owner, now + lease
             row.attempts += 1
-            return row
-    return None
+        claimed += found
+    return claimed
 
 
 def held_outbox(session: Session, outbox_id: int, owner: str) -> Outbox | None:
@@ -224,12 +320,21 @@ def held_outbox(session: Session, outbox_id: int, owner: str) -> Outbox | None:
 
 # An answer that comes after the lease ended still settles the matter, unless someone else has acted meanwhile.
 _SENDING = ("sending", "uncertain")
+_OUT = METADATA.tables["outbox"]
+_SENT = (
+    update(_OUT)
+    .where(_OUT.c.id == bindparam("outbox_id"), _OUT.c.lease_owner == bindparam("owner"), _OUT.c.state.in_(_SENDING))
+    .values(
+        state="sent", sent_at=bindparam("now"), provider_id=bindparam("by_id"), lease_owner=None, lease_until=None,
+        error=None,
+    )
+)  # fmt: skip
 
 
 def mark_sent(session: Session, outbox_id: int, owner: str, now: datetime, provider_id: str | None) -> bool:
     """The provider took it. False: not ours any more."""
-    done = {"state": "sent", "sent_at": now, "provider_id": provider_id, "lease_owner": None, "error": None}
-    return _close(session, Outbox, outbox_id, owner, _SENDING, **done)
+    given = {"outbox_id": outbox_id, "owner": owner, "now": now, "by_id": provider_id}
+    return session.connection().execute(_SENT, given).rowcount == 1
 
 
 def retry_later(  # the three figures of a claim come first, as in its sisters
@@ -310,12 +415,16 @@ def _lock(session: Session, key: str) -> None:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
-def _insert_once(session: Session, row: Inbox | Outbox, unique: list[str]) -> int | None:
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    table = type(row)
-    values = {name: getattr(row, name) for name in table.model_fields if name != "id"}
-    statement = insert(table).values(**values).on_conflict_do_nothing(index_elements=unique).returning(col(table.id))
-    new: int | None = session.execute(statement).scalar_one_or_none()
+@cache
+def _inserting(dialect: str, table: str, *unique: str) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = METADATA.tables[table]
+    return insert(into).on_conflict_do_nothing(index_elements=unique).returning(into.c.id)
+
+
+def _insert_once(session: Session, table: str, values: dict[str, Any], *unique: str) -> int | None:
+    statement = _inserting(session.get_bind().dialect.name, table, *unique)
+    new: int | None = session.connection().execute(statement, values).scalar_one_or_none()
     return new
 
 

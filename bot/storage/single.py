@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select, text
@@ -86,4 +86,6 @@ class Baton:
         """Lets another have it."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            with suppress(SQLAlchemyError):  # a session that is gone has no lock; one that only closes keeps it a while
+                connection.execute(select(func.pg_advisory_unlock(func.hashtextextended(self._task, 0))))
             connection.close()

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
-from bot.storage.tables import OfficeSetting
+from bot.storage.tables import METADATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ SETTINGS: Mapping[str, Kind] = MappingProxyType(
 )
 
 
+_TABLE = METADATA.tables["office_setting"]
+_VALUE = select(_TABLE.c.value).where(_TABLE.c.key == bindparam("wanted"))
+
+
 def setting(session: Session, key: str) -> Any:
     """The value of a setting: a bool or a whole number.
 
@@ -48,5 +53,5 @@ def setting(session: Session, key: str) -> Any:
         KeyError: there is no such setting.
     """
     kind = SETTINGS[key]
-    row = session.get(OfficeSetting, key)
-    return row.value.get("value", kind.default) if row else kind.default
+    value = session.connection().execute(_VALUE, {"wanted": key}).scalar()
+    return value.get("value", kind.default) if value else kind.default

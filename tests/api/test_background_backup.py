@@ -22,8 +22,8 @@ class _Idle:
 
     on_reply: Any = None
 
-    def work_off(self) -> None:
-        return None
+    def work_off(self, most: int) -> frozenset[str]:  # noqa: ARG002 - the real one's
+        return frozenset()
 
     def sweep(self) -> None:
         return None

@@ -81,7 +81,7 @@ class Replica(Background):
 
     def rests(self) -> bool:
         """Connected, and every loop waits for news without any being there."""
-        loops = {"sms": 1} | dict.fromkeys(self.channels, module.SENDERS)
+        loops = {"sms": 1} | dict.fromkeys(self.channels, 1)
         if self.workers:
             loops["inbox"] = self.workers
         told = any(self._event(name).is_set() for name in loops)

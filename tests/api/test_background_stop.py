@@ -31,7 +31,7 @@ class _Busy:
         self._lock = threading.Lock()
         self.started = self.finished = 0
 
-    def work_off(self) -> str:
+    def work_off(self, most: int) -> frozenset[str]:  # noqa: ARG002 - the real one's
         with self._lock:
             self.started += 1
             if self.started == module.INBOX_WORKERS:
@@ -39,7 +39,7 @@ class _Busy:
         self.release.wait(30)
         with self._lock:
             self.finished += 1
-        return "telegram"
+        return frozenset({"telegram"})
 
     def sweep(self) -> None:
         return None
@@ -97,7 +97,7 @@ async def test_an_sms_on_its_way_is_noted_as_sent(
         )  # fmt: skip
     idle = _Busy()
     idle.release.set()
-    monkeypatch.setattr(idle, "work_off", lambda: None)
+    monkeypatch.setattr(idle, "work_off", lambda **_: frozenset())
     background = Background(settings, sqlite_database, cast("Service", idle), [], utc_now)
     await background.start()
     await asyncio.wait_for(gateway.begun.wait(), 30)
@@ -128,9 +128,11 @@ class _Connecting:
         self.stopped.set()
 
 
-async def test_a_channel_still_connecting_is_closed_too(sqlite_database: Database, settings: Settings) -> None:
+async def test_a_channel_still_connecting_is_closed_too(
+    sqlite_database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     idle = _Busy()
-    idle.release.set()
+    monkeypatch.setattr(idle, "work_off", lambda **_: frozenset())
     channel = _Connecting()
     background = Background(
         settings, sqlite_database, cast("Service", idle), [cast("PushChannel", channel)], utc_now

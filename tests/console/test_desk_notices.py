@@ -213,8 +213,8 @@ def test_a_paused_chat_holds_its_notices_and_still_answers(
         control.pause(session, "telegram", "an", "thử", now)
 
     def next_kind() -> str | None:
-        row = background._claim("telegram")
-        return row.kind if row else None
+        rows = background._claim("telegram", 1)
+        return rows[0].kind if rows else None
 
     assert (next_kind(), next_kind()) == ("reply", None)
     with sqlite_database.write() as session:

@@ -138,7 +138,7 @@ def test_a_message_that_comes_while_it_is_taken_is_answered_or_left_to_the_advis
             lambda: scene.service.work_off(only=inbox_id),  # noqa: B023 - run in this round
             lambda: scene.write(queues.claim, number, "lan", scene.now),  # noqa: B023
         )
-        assert results == ["telegram", True]
+        assert results == [{"telegram"}, True]
         turn = scene.turns()[-1]
         told = [text for text in scene.told(sender)[before:] if "2.000" in text]
         assert bool(turn.replies["replies"]) is bool(told)

@@ -28,14 +28,16 @@ def main(url: str, name: str, now: datetime, halt_at: int) -> None:
 
     while True:
         with database.write() as session:
-            row = queue.claim_inbox(session, owner=name, now=now, lease=LEASE)
+            claimed = queue.claim_inbox(session, owner=name, now=now, lease=LEASE)
             step("claiming")
-        if row is None or row.id is None:
+        if not claimed:
             break
+        (row,) = claimed
+        incoming = queue.incoming_of(row)
         step("claimed", row.id)
         with database.write() as session:
             answer = Outbox(
-                kind="reply", channel=row.channel, recipient=row.sender, dedupe_key=f"reply/{row.id}",
+                kind="reply", channel=incoming.channel, recipient=incoming.sender, dedupe_key=f"reply/{row.id}",
                 body={"text": str(row.id), "buttons": []}, inbox_id=row.id, not_before=now, created_at=now,
             )  # fmt: skip
             queue.put_outbox(session, answer)

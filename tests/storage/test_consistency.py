@@ -36,9 +36,8 @@ def _lived_in(database: Database, settings: Settings) -> Database:
     """One answered message, one reply, one dossier that moved."""
     with database.write() as session:
         inbox_id = queue.receive(session, Incoming("telegram", "77", "m1", "chào", NOW), NOW)
-        claimed = queue.claim_inbox(session, owner="o", now=NOW, lease=timedelta(minutes=1))
-        assert claimed is not None
-        queue.finish_inbox(session, claimed.id or 0, "o", NOW)
+        (claimed,) = queue.claim_inbox(session, owner="o", now=NOW, lease=timedelta(minutes=1))
+        queue.finish_inbox(session, claimed.id, "o", NOW)
         session.add(Conversation(id=1, channel="telegram", sender="77", created_at=NOW, last_at=NOW))
         session.add(Turn(conversation_id=1, inbox_id=inbox_id, text="chào", intent="greet", outcome="answer", at=NOW))
         queue.put_outbox(session, _reply(inbox_id))

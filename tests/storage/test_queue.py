@@ -50,7 +50,8 @@ def put(database: Database, row: Outbox) -> int:
 
 def claim(database: Database, owner: str = "w", now: datetime = NOW, only: int | None = None) -> Inbox | None:
     with database.write() as session:
-        return queue.claim_inbox(session, owner=owner, now=now, lease=LEASE, only=only)
+        claimed = queue.claim_inbox(session, owner=owner, now=now, lease=LEASE, only=only)
+        return session.get(Inbox, claimed[0].id) if claimed else None
 
 
 def claim_out(database: Database, owner: str = "w", now: datetime = NOW) -> Outbox | None:
@@ -89,7 +90,7 @@ def test_a_repeated_delivery_is_recognised_before_and_after_the_work(database: D
     first = receive(database, incoming(message_id="7"))
     with database.write() as session:
         assert queue.receive(session, incoming(message_id="7"), NOW) is None
-        assert queue.claim_inbox(session, owner="w", now=NOW, lease=LEASE) is not None
+        assert queue.claim_inbox(session, owner="w", now=NOW, lease=LEASE)
         assert queue.finish_inbox(session, first, "w", NOW)
         assert queue.receive(session, incoming(message_id="7", text="khác"), LATE) is None
         other = Incoming("sms", "an", "7", "cùng mã, kênh khác", NOW)
@@ -467,8 +468,7 @@ def test_a_row_taken_between_look_and_lock_is_not_taken_again(postgres_database:
     """While one claim is not committed, others pass over that sender instead of waiting or taking the next."""
     first, second = receive(postgres_database, incoming("an")), receive(postgres_database, incoming("an"))
     with postgres_database.write() as session:
-        row = queue.claim_inbox(session, owner="a", now=NOW, lease=LEASE)
-        assert row is not None
+        (row,) = queue.claim_inbox(session, owner="a", now=NOW, lease=LEASE)
         assert row.id == first
         assert claim(postgres_database, "b") is None
         assert queue.finish_inbox(session, first, "a", NOW)
@@ -487,7 +487,7 @@ def test_a_claim_that_rolls_back_is_free_again(database: Database) -> None:
 
     def fail() -> None:
         with database.write() as session:
-            assert queue.claim_inbox(session, owner="a", now=NOW, lease=LEASE) is not None
+            assert queue.claim_inbox(session, owner="a", now=NOW, lease=LEASE)
             assert _states(session) == ["claimed"]
             raise RuntimeError("half-way")
 

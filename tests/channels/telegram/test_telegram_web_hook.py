@@ -39,8 +39,8 @@ class _Keeping(Service):
             raise self.fault
         return super().receive(incoming)
 
-    def work_off(self, only: int | None = None) -> str | None:  # noqa: ARG002 - the parent's signature
-        return None
+    def work_off(self, only: int | None = None, most: int = 1) -> frozenset[str]:  # noqa: ARG002 - the parent's
+        return frozenset()
 
 
 @pytest.fixture
