@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     demo: bool = Field(default=False, validation_alias="MOTCUA_DEMO")
     var_dir: Path = Field(ROOT / "var", validation_alias="MOTCUA_VAR_DIR")
     database_url: str = Field("", validation_alias="MOTCUA_DATABASE_URL")
+    database_pool: int = Field(10, ge=2, le=200, validation_alias="MOTCUA_DATABASE_POOL")
+    replicas: int = Field(1, ge=1, le=200, validation_alias="MOTCUA_REPLICAS")
     catalog: Path = Field(ROOT / "procedures_data", validation_alias="MOTCUA_CATALOG")
     office: str = Field("chau-thanh", pattern=r"^[a-z0-9-]{2,60}$", validation_alias="MOTCUA_OFFICE")
     engine: Engine = Field(Engine.EMBEDDED, validation_alias="MOTCUA_ENGINE")

@@ -62,7 +62,7 @@ def create_app(
     streams = web.Streams(database, clock, lambda: background.news("web"))
     background.beside("web", streams.look)
     background.beside("edits", service.edits.look)
-    live = inbox.Live(database)
+    live = inbox.Live(database, lambda: background.news("desk"))
     background.beside("inbox", live.look)
 
     every_stream = _Streams((streams, live))
@@ -149,6 +149,10 @@ def _reasons(session: Session, background: Background, now: datetime) -> dict[st
     backup = nightly.reason(background.settings, nightly.last_backup(session), background.nightly.problem, now)
     if backup:
         reasons["backup"] = backup
+    if background.listener is not None and background.listener.problem:
+        reasons["listening"] = (
+            f"không nghe được PostgreSQL ({background.listener.problem}): tin từ bản khác đến chậm hơn"
+        )
     return reasons | background.reasons()
 
 

@@ -32,7 +32,7 @@ from bot.notices import control, policy, routes
 from bot.notices.reminders import remind
 from bot.service import Service
 from bot.settings import Settings
-from bot.storage import queue
+from bot.storage import listening, queue
 from bot.storage.database import Database
 from bot.storage.nightly import Nightly
 from bot.storage.retention import prune
@@ -76,6 +76,7 @@ class Background:
         self.nightly = Nightly(settings, database, self.owner)
         self._backup_pause = BACKUP_FIRST_SECONDS
         self._others: dict[str, Callable[[], Any]] = {}
+        self.listener = None if database.is_sqlite else listening.Listener(database, self._heard)
         self._sent = Together(self._store_sent)
 
     def beside(self, name: str, work: Callable[[], Any]) -> None:
@@ -88,6 +89,8 @@ class Background:
         self.service.on_reply = self._ring_from_thread
         for number in range(INBOX_WORKERS):
             self._holding.append(self._spawn(f"inbox {number}", self._inbox))
+        if self.listener is not None:
+            self._spawn("listen", self.listener.listen)
         self._spawn("sweep", self._sweep)
         self._spawn("desk", self._desk)
         self._holding.append(self._spawn("notices", self._notices))
@@ -133,6 +136,18 @@ class Background:
             _CHANNEL_UP.labels(name).set(name not in told)
         return told
 
+    def _heard(self, told: str) -> None:
+        """Wakes the loops that wait for what another process (or this one) has committed."""
+        if told == listening.ANYTHING:
+            for name in ("inbox", "desk", "web", "sms", *self.channels):
+                self._ring(name)
+        elif told.startswith("outbox:"):
+            channel = told.removeprefix("outbox:")
+            # The loop of the notices sends for all gateways, and waits for "sms".
+            self._ring(channel if channel == "web" or channel in self.channels else "sms")
+        elif told in {"inbox", "desk"}:
+            self._ring(told)
+
     def _ring_from_thread(self, name: str) -> None:
         self._loop.call_soon_threadsafe(self._ring, name)
 
@@ -143,7 +158,7 @@ class Background:
         return self._wake.setdefault(name, asyncio.Event())
 
     async def news(self, name: str) -> None:
-        """Waits for something to do ("inbox") or to send ("web", "telegram" …), at most one sweep's time."""
+        """Waits for something to do ("inbox"), send ("web", "telegram" …) or show ("desk"), at most a sweep's time."""
         event = self._event(name)
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), SWEEP_SECONDS)

@@ -19,7 +19,8 @@ SECONDS = 5.0  # for one answer from outside
 # In this order: what others rest on comes first, the clocks once everybody was asked.
 _HERE: tuple[tuple[str, Check], ...] = (
     ("Python", machine.python), ("Thư mục", machine.folders), ("Khóa bí mật", machine.key),
-    ("Cơ sở dữ liệu", data.database), ("Sao lưu", data.backups), ("Thủ tục", data.catalogue),
+    ("Cơ sở dữ liệu", data.database), ("Số kết nối", data.connections), ("Sao lưu", data.backups),
+    ("Thủ tục", data.catalogue),
     ("Ngày nghỉ", data.holidays), ("Cán bộ", data.staff), ("Zalo OA", data.zalo_tokens), ("Dịch vụ", machine.port),
 )  # fmt: skip
 _OUTSIDE: tuple[tuple[str, Check], ...] = (

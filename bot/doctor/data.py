@@ -14,11 +14,24 @@ from bot.doctor.finding import Deployment, Finding, State
 from bot.errors import BadInputError
 from bot.settings import Settings
 from bot.storage import pg_tools, schema
+from bot.storage.listening import APPLICATION
 from bot.storage.nightly import LATE, last_backup
 from bot.storage.tables import Staff
 
 _MOST_APART = 30.0  # seconds between two clocks; signatures of web hooks allow minutes, one-time codes five
 _FROM_MONTH = 11  # from when on appointments reach into the next year
+
+_BESIDE = 4  # the nightly backup's lock and its pg_dump, and an operator's command
+_SMALLEST_POOL = 3
+_LIMITS = text(
+    "SELECT current_setting('max_connections')::int AS server, "
+    "current_setting('superuser_reserved_connections')::int "
+    "+ coalesce(current_setting('reserved_connections', true), '0')::int AS reserved, "
+    "(SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database, "
+    "(SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS role, "
+    "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :listening) "
+    "AS running"
+)
 
 
 def database(deployment: Deployment) -> Iterator[Finding]:
@@ -38,6 +51,28 @@ def database(deployment: Deployment) -> Iterator[Finding]:
         with deployment.database.read() as session:
             told = session.execute(text("SELECT clock_timestamp()")).scalar_one()
         deployment.dates["cơ sở dữ liệu"] = (told, deployment.now)
+
+
+def connections(deployment: Deployment) -> Iterator[Finding]:
+    """Whether PostgreSQL takes the connections of all replicas at once."""
+    if deployment.database.is_sqlite or not deployment.has_tables:
+        return
+    name, settings = "Số kết nối PostgreSQL", deployment.settings
+    with deployment.database.read() as session:
+        row = session.execute(_LIMITS, {"listening": APPLICATION}).one()
+    most = min(limit for limit in (row.server - row.reserved, row.database, row.role) if limit >= 0)
+    replicas = max(settings.replicas, row.running)
+    needed = replicas * (settings.database_pool + 1) + _BESIDE
+    told = (
+        f"{replicas} bản × ({settings.database_pool} + 1 để nghe) + {_BESIDE} cho sao lưu và lệnh = {needed}, "
+        f"máy chủ cho {most}"
+    )
+    if needed > most:
+        fit = (most - _BESIDE) // replicas - 1
+        lower = f"đặt MOTCUA_DATABASE_POOL={fit}, hoặc " if fit >= _SMALLEST_POOL else ""
+        yield Finding(name, State.BAD, told, f"{lower}tăng max_connections lên {row.reserved + needed}")
+    else:
+        yield Finding(name, State.OK, told)
 
 
 def clocks(deployment: Deployment) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ ALL, DUE_TODAY, OVERDUE, LATE_THIS_WEEK, UNCOLLECTED = "all", "due-today", "over
 VIEWS = (ALL, DUE_TODAY, OVERDUE, LATE_THIS_WEEK, UNCOLLECTED)
 _BY_DUE = frozenset({DUE_TODAY, OVERDUE, LATE_THIS_WEEK})  # the most urgent first; the others: latest change first
 # In so many words, for a database uses the index of these only where it can see that the query asks for no others.
-_IS_OPEN: ColumnElement[bool] = literal_column(f"dossier.status IN ({', '.join(map(str, sorted(OPEN)))})").self_group()
+IS_OPEN: ColumnElement[bool] = literal_column(f"dossier.status IN ({', '.join(map(str, sorted(OPEN)))})").self_group()
 _SEPARATOR = "~"
 
 
@@ -119,11 +119,11 @@ def _where(wanted: Wanted, now: datetime) -> list[Any]:
     where: list[Any] = []
     match wanted.view:
         case "due-today":
-            where = [_IS_OPEN, due >= today, due < today + timedelta(days=1)]
+            where = [IS_OPEN, due >= today, due < today + timedelta(days=1)]
         case "overdue":
-            where = [_IS_OPEN, due < now]
+            where = [IS_OPEN, due < now]
         case "late-this-week":
-            where = [_IS_OPEN, due >= today - timedelta(days=today.weekday()), due < now]
+            where = [IS_OPEN, due >= today - timedelta(days=today.weekday()), due < now]
         case "uncollected":
             where = [Dossier.status == RESULT_READY, Dossier.return_mode == "counter"]
     if wanted.status is not None:

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import Session, col, select
 
-from bot.dossiers.status import FINISHED, RESULT_READY, RETURNED
+from bot.dossiers.listing import IS_OPEN
+from bot.dossiers.status import RESULT_READY, RETURNED
 from bot.figures.period import Period
 from bot.storage.tables import Dossier, StatusChange
 
@@ -149,10 +151,9 @@ def _count(ended: Finished, due_at: datetime | None, at: datetime) -> None:
 def _receipts(
     session: Session, period: Period, found: Dossiers, field_of: Callable[[str | None], str], *, demo: bool
 ) -> None:
-    came = func.coalesce(Dossier.received_at, Dossier.created_at)
     query = (
         select(Dossier.procedure, Dossier.return_mode, func.count())
-        .where(came >= period.start, came < period.end)
+        .where(_within(period, col(Dossier.received_at), col(Dossier.created_at)))
         .group_by(Dossier.procedure, Dossier.return_mode)
     )
     for procedure, mode, count in session.exec(query if demo else query.where(Dossier.demo == False)).all():  # noqa: E712 - SQL
@@ -162,9 +163,14 @@ def _receipts(
 
 def _changes(session: Session, period: Period) -> list[StatusChange]:
     """The entries into a status that happened in the period, in order."""
-    at = func.coalesce(StatusChange.source_at, StatusChange.at)
-    query = select(StatusChange).where(at >= period.start, at < period.end).order_by(col(StatusChange.id))
-    return list(session.exec(query).all())
+    query = select(StatusChange).where(_within(period, col(StatusChange.source_at), col(StatusChange.at)))
+    return list(session.exec(query.order_by(col(StatusChange.id))).all())
+
+
+def _within(period: Period, told: Any, else_at: Any) -> ColumnElement[bool]:
+    """Whether it happened in the period: when the source tells, else when we heard. In words that an index serves."""
+    known = and_(told >= period.start, told < period.end)
+    return or_(known, and_(told.is_(None), else_at >= period.start, else_at < period.end))
 
 
 def _known(session: Session, codes: Iterable[str], *, demo: bool) -> dict[str, Dossier]:
@@ -185,7 +191,7 @@ def _moment(change: StatusChange, dossier: Dossier) -> datetime | None:
 
 
 def _pending(session: Session, found: Dossiers, now: datetime, *, demo: bool) -> None:
-    open_ones = select(func.count()).select_from(Dossier).where(col(Dossier.status).notin_(sorted(FINISHED)))
+    open_ones = select(func.count()).select_from(Dossier).where(IS_OPEN)
     if not demo:
         open_ones = open_ones.where(Dossier.demo == False)  # noqa: E712 - SQL
     found.pending = int(session.exec(open_ones).one())

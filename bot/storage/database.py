@@ -59,8 +59,12 @@ class Database:
         url: the parsed address; never print it with its password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pool: int = 10) -> None:
         """Opens no connection yet.
+
+        Args:
+            url: of SQLite or PostgreSQL.
+            pool: at most so many connections to PostgreSQL at once (2 or more), half of them kept open.
 
         Raises:
             BadInputError: the address is not one of SQLite or PostgreSQL.
@@ -68,7 +72,7 @@ class Database:
         self.url = _parsed(url)
         self.is_sqlite = self.url.drivername == "sqlite"
         self.path = Path(self.url.database or "").absolute() if self.is_sqlite else None
-        self.engine: Engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        self.engine: Engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url, pool)
         self._writer = self.engine.execution_options(begin="IMMEDIATE") if self.is_sqlite else self.engine
         self._turn = threading.Lock()
 
@@ -112,7 +116,7 @@ def connect(settings: Settings) -> Database:
     Raises:
         BadInputError: a wrong address, or a folder that can't be made.
     """
-    database = Database(settings.database)
+    database = Database(settings.database, settings.database_pool)
     try:
         settings.var_dir.mkdir(parents=True, exist_ok=True)
         if database.path:
@@ -160,7 +164,8 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _postgres_engine(url: URL) -> Engine:
+def _postgres_engine(url: URL, pool: int) -> Engine:
     arguments = {"connect_timeout": BUSY_SECONDS, "application_name": "motcua", "options": _POSTGRES_LIMITS}
     given = {name: value for name, value in arguments.items() if name not in url.query}
-    return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, connect_args=given)
+    kept = pool // 2
+    return create_engine(url, pool_pre_ping=True, pool_size=kept, max_overflow=pool - kept, connect_args=given)

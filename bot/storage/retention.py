@@ -9,11 +9,14 @@ from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, cast, delete, or_, update
+from sqlalchemy import ColumnElement, String, and_, cast, delete, literal_column, or_, update
 from sqlmodel import Session, col, select
 
 from bot.settings import Settings
 from bot.storage.tables import (
+    INBOX_KEPT,
+    OUTBOX_KEPT,
+    TURN_KEPT,
     Access,
     Conversation,
     DeskMessage,
@@ -86,10 +89,11 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
         inbox=_empty(
             session,
             Inbox,
-            and_(col(Inbox.state).in_(("done", "dead")), col(Inbox.done_at) < messages, _filled(Inbox.payload)),
+            and_(_said(INBOX_KEPT), col(Inbox.done_at) < messages),
+            col(Inbox.done_at),
             payload={},
         ),
-        outbox=_empty(session, Outbox, and_(old_outbox, _filled(Outbox.body)), body={}),
+        outbox=_empty(session, Outbox, and_(_said(OUTBOX_KEPT), old_outbox), col(Outbox.created_at), body={}),
         proofs=_delete(session, Access, col(Access.until) < now)
         + _delete(session, OneTimeCode, col(OneTimeCode.expires_at) < now),
         comments=_empty(session, Survey, and_(col(Survey.answered_at) < talk, col(Survey.comment) != ""), comment=""),
@@ -104,7 +108,8 @@ def prune(session: Session, settings: Settings, now: datetime) -> Pruned:
 
 
 def _turns(session: Session, before: datetime) -> int:
-    old = select(Turn).where(col(Turn.at) < before, or_(col(Turn.text) != "", _filled(Turn.replies))).limit(_BATCH)
+    # In order: PostgreSQL, which takes nearly all rows for filled, would else look for the first thousand in the table.
+    old = select(Turn).where(col(Turn.at) < before, _said(TURN_KEPT)).order_by(col(Turn.at)).limit(_BATCH)
     turns = session.exec(old.with_for_update(skip_locked=True)).all()
     for turn in turns:
         turn.text, turn.replies, turn.doubt = "", {}, -1
@@ -119,11 +124,17 @@ def _delete(session: Session, table: Any, which: ColumnElement[bool]) -> int:
     return len(ids)
 
 
-def _empty(session: Session, table: Any, which: ColumnElement[bool], **blank: Any) -> int:
-    ids = session.exec(select(table.id).where(which).limit(_BATCH).with_for_update(skip_locked=True)).all()
+def _empty(session: Session, table: Any, which: ColumnElement[bool], order: Any = None, **blank: Any) -> int:
+    old = select(table.id).where(which).order_by(order).limit(_BATCH)
+    ids = session.exec(old.with_for_update(skip_locked=True)).all()
     if ids:
         session.execute(update(table).where(table.id.in_(ids)).values(**blank))
     return len(ids)
+
+
+def _said(condition: str) -> ColumnElement[bool]:
+    """The condition of an index of what is kept, word for word."""
+    return literal_column(f"({condition})").self_group()
 
 
 def _filled(column: Any) -> ColumnElement[bool]:

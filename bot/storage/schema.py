@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from bot.errors import BadInputError
 from bot.storage.database import Database
 
+log = logging.getLogger("motcua.schema")
+LOCK_SECONDS = 3  # the work of all waits as long as a migration waits for its lock
+LOCK_TRIES = 40
+LOCK_PAUSE_SECONDS = 2.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _UPGRADE_LOCK = 5063511  # any fixed number: replicas that start together upgrade one after the other
 
@@ -62,24 +71,70 @@ def check(database: Database) -> None:
 
 
 def upgrade(database: Database) -> None:
-    """Runs the migrations up to head, all in one transaction.
+    """Runs the migrations up to head, while the program of before may go on working (docs/deploy.md).
+
+    SQLite: all in one transaction. PostgreSQL: one for each migration, and none for indexes, which are built beside
+    the work; cut off midway, the next call goes on. A lock that isn't had within seconds is let go and asked for
+    again, for all that comes after would wait behind it.
 
     Raises:
-        BadInputError: the database is newer than the program, can't be reached, or isn't a database.
+        BadInputError: the database is newer than the program, can't be reached, isn't a database, or is locked by
+            others all the time.
     """
     try:
-        with database.write() as session:
-            if not database.is_sqlite:
-                session.execute(text("SET LOCAL statement_timeout = 0"))
-                session.execute(text("SET LOCAL lock_timeout = 0"))
-                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-            connection = session.connection()
-            refuse_newer(MigrationContext.configure(connection).get_current_revision())
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if database.is_sqlite:
+            with database.write() as session:
+                _migrate(session.connection())
+        else:
+            with _alone(database) as connection:
+                _migrate_patiently(connection)
     except DatabaseError as error:
         raise _unreachable(database, error) from error
+
+
+def _migrate(connection: Connection) -> None:
+    refuse_newer(MigrationContext.configure(connection).get_current_revision())
+    config = _config()
+    config.attributes["connection"] = connection
+    if not connection.get_execution_options().get("begin"):
+        connection.rollback()  # what was only read; each migration begins its own
+    command.upgrade(config, "head")
+
+
+def _migrate_patiently(connection: Connection) -> None:
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            _migrate(connection)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            connection.rollback()
+            if not left:
+                raise BadInputError(
+                    f"bảng đang bị khóa, chưa nâng cấp được sau {LOCK_TRIES} lần thử; hãy thử lại lúc ít việc hơn"
+                ) from error
+            log.info("bảng đang bị khóa, thử nâng cấp lại sau %.1f giây", LOCK_PAUSE_SECONDS)
+            time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[Connection]:
+    """A connection of PostgreSQL that nobody else upgrades beside; closed at the end, and its lock with it."""
+    with database.engine.connect() as connection:
+        try:
+            connection.execute(text("SET statement_timeout = 0"))
+            connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
+            connection.commit()
+            # Not waited for in the database: an index that another builds would wait for that waiting to end.
+            while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _UPGRADE_LOCK}):
+                connection.commit()
+                time.sleep(0.1)
+            connection.commit()
+            yield connection
+        finally:
+            connection.invalidate()  # not kept for others, with our lock and limits
 
 
 def refuse_newer(revision: str | None) -> None:

@@ -10,8 +10,10 @@ from email.utils import format_datetime
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 from standins.rasa import RasaStandIn
 from standins.telegram import TOKEN, TelegramStandIn
 
@@ -20,6 +22,7 @@ from bot.console.accounts import add_staff
 from bot.doctor import Deployment, Finding, State, data, examine, machine, network
 from bot.settings import Engine, Settings
 from bot.storage.database import Database
+from bot.storage.listening import APPLICATION
 from bot.storage.tables import Heartbeat
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -277,3 +280,45 @@ def test_a_fresh_machine_is_told_what_to_run_and_nothing_is_made(
     assert main(["doctor", "--offline"]) == 1
     assert "motcua db upgrade" in capsys.readouterr().out
     assert not (settings.var_dir / "motcua.sqlite3").exists()
+
+
+@pytest.mark.postgres
+def test_all_replicas_must_fit_into_the_servers_connections(postgres_database: Database, settings: Settings) -> None:
+    def found(**changed: Any) -> Finding:
+        with httpx.Client() as http:
+            deployment = Deployment(settings.model_copy(update=changed), postgres_database, http, lambda: NOW)
+            return list(examine(deployment, [("a", data.database), ("b", data.connections)]))[-1]
+
+    with postgres_database.read() as session:
+        most = int(session.execute(text("SHOW max_connections")).scalar_one())
+        kept = int(session.execute(text("SHOW superuser_reserved_connections")).scalar_one())
+    pool = most - kept - 4 - 1  # what one replica may have
+    assert found(database_pool=pool).state is State.OK
+    too_many = found(database_pool=pool + 1)
+    assert too_many.state is State.BAD
+    assert f"MOTCUA_DATABASE_POOL={pool}," in too_many.todo
+    assert f"max_connections lên {most + 1}" in too_many.todo
+    assert found(database_pool=pool, replicas=2).state is State.BAD
+    # A limit of the database itself counts where it is less.
+    with postgres_database.write() as session:
+        session.execute(text("ALTER DATABASE motcua CONNECTION LIMIT 30"))
+    try:
+        assert "máy chủ cho 30" in found(replicas=3).told
+    finally:
+        with postgres_database.write() as session:
+            session.execute(text("ALTER DATABASE motcua CONNECTION LIMIT -1"))
+
+
+@pytest.mark.postgres
+def test_replicas_that_run_are_counted(postgres_database: Database, settings: Settings) -> None:
+    _, given = postgres_database.engine.dialect.create_connect_args(postgres_database.url)
+    given["application_name"] = APPLICATION
+    with psycopg.connect(**given), psycopg.connect(**given), httpx.Client() as http:
+        deployment = Deployment(settings, postgres_database, http, lambda: NOW)
+        found = list(examine(deployment, [("a", data.database), ("b", data.connections)]))[-1]
+    assert found.told.startswith("2 bản × (10 + 1 để nghe)")
+
+
+def test_a_pool_is_no_larger_than_set() -> None:
+    database = Database("postgresql+psycopg://nobody@localhost/none", pool=7)
+    assert database.engine.pool.size() + database.engine.pool._max_overflow == 7  # type: ignore[attr-defined]

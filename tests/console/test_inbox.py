@@ -263,11 +263,15 @@ def test_long_texts_stay_whole_in_the_thread_and_short_in_the_list(citizen: Citi
     assert len(re.findall("đất", lan.get("/staff/inbox/1").text.split("said-list")[1])) >= 400
 
 
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
 async def test_news_say_what_stands_where_and_when_to_ring(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "LOOK_SECONDS", 0)
-    news, page = Live(sqlite_database), Page("lan", 0)
+    news, page = Live(sqlite_database, _never), Page("lan", 0)
     now = utc_now()
     answer = news.open(page, lambda: asyncio.sleep(0, result=True))
     assert answer is not None
@@ -299,7 +303,7 @@ async def test_news_say_what_stands_where_and_when_to_ring(
 
 async def test_a_stream_ends_with_the_session(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.01)
-    news = Live(sqlite_database)
+    news = Live(sqlite_database, _never)
     answer = news.open(Page("lan", 0), lambda: asyncio.sleep(0, result=False))
     assert answer is not None
     events = [str(one) async for one in answer.body_iterator]

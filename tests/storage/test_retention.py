@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import event, insert, text
 from sqlmodel import SQLModel, select
 
 from bot.conversation.model import Incoming
@@ -148,3 +150,39 @@ def test_much_is_done_in_batches(sqlite_database: Database, settings: Settings) 
     second = _prune(sqlite_database, settings)
     assert (first.turns, first.more) == (1000, True)
     assert (second.turns, second.more) == (1, False)
+
+
+def test_what_was_emptied_long_ago_is_not_read_again(database: Database, settings: Settings) -> None:
+    old, fresh = _days(400), _days(1)
+    base = {"channel": "web", "next_try_at": old, "received_at": old, "state": "done"}
+    told = {"kind": "reply", "channel": "web", "recipient": "w", "state": "sent", "not_before": old, "priority": 0,
+            "demo": False}  # fmt: skip
+    said = {"conversation_id": 1, "intent": "greet", "outcome": "answer", "understanding": {}}
+    with database.write() as session:
+        session.execute(insert(Turn), [
+            {**said, "text": "" if n % 20 else "a", "replies": {}, "at": old if n % 20 else fresh} for n in range(3000)
+        ])  # fmt: skip
+        session.execute(insert(Inbox), [
+            {**base, "sender": f"s{n}", "message_id": f"m{n}", "payload": {} if n % 20 else {"text": "a"},
+             "done_at": old if n % 20 else fresh} for n in range(3000)
+        ])  # fmt: skip
+        session.execute(insert(Outbox), [
+            {**told, "dedupe_key": f"k{n}", "body": {} if n % 20 else {"text": "a"},
+             "created_at": old if n % 20 else fresh} for n in range(3000)
+        ])  # fmt: skip
+    with database.write() as session:
+        session.execute(text("ANALYZE"))
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    assert not _prune(database, settings).more
+    event.remove(database.engine, "before_cursor_execute", note)
+    lead = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+    with database.read() as session:
+        for table in ("turn", "inbox", "outbox"):
+            (one,) = [(said, given) for said, given in asked if f"FROM {table} " in said.replace("\n", " ")]
+            plan = str(session.connection().exec_driver_sql(lead + one[0], one[1]).all())
+            assert f"ix_{table}_kept" in plan, plan

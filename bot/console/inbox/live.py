@@ -1,7 +1,8 @@
 """News for the open pages of the inbox, as server-sent events: what stands in the queues, and what has changed.
 
-One look at the database a second serves all pages of a process, whichever replica made the change, and only while a
-page is open. An event says that there is something new; the page then fetches itself.
+One look at the database serves all pages of a process, whichever replica made the change, and only while a page is
+open: each second, and on PostgreSQL as soon as a conversation has changed. An event says that there is something new;
+the page then fetches itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +25,7 @@ from bot.storage.database import Database
 
 log = logging.getLogger("motcua.inbox")
 LOOK_SECONDS = 1.0
+CALM_SECONDS = 0.2  # between two looks, however much changes
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 2000
 PER_PROCESS = 200
@@ -41,8 +44,10 @@ class Page:
 class Live:
     """All open pages of one process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, news: Callable[[], Awaitable[None]]) -> None:
+        """``news``: waits until a conversation may have changed."""
         self._database = database
+        self._news = news
         self._pages: set[Page] = set()
         self._marks: Mapping[int, Mark] = {}
         self._looked = False
@@ -78,7 +83,10 @@ class Live:
             for page in self._pages:
                 if page.known != self._marks:
                     page.news.set()
-        await asyncio.sleep(LOOK_SECONDS)
+        calm = min(CALM_SECONDS, LOOK_SECONDS)
+        await asyncio.sleep(calm)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news(), LOOK_SECONDS - calm)
 
     def _read(self, watched: set[int]) -> Mapping[int, Mark]:
         with self._database.read() as session:
