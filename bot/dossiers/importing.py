@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import zip_longest
@@ -100,25 +101,24 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     from openpyxl import load_workbook  # noqa: PLC0415 - heavy, only for this kind of file
 
-    try:
-        # Formulas are read as such (data_only=False), so that they can be refused.
-        book = load_workbook(path, read_only=True, data_only=False)
-    except Exception as error:  # openpyxl raises whatever the broken part raises
-        raise BadInputError(f"{path}: không mở được tệp Excel ({type(error).__name__})") from error
-    try:
-        rows = book.worksheets[0].iter_rows(values_only=True)
-        number = 0
-        while True:
-            number += 1
-            try:
-                cells = next(rows, None)
-            except Exception as error:  # the sheet is read only now, row by row
-                raise BadInputError(f"{path}:{number}: không đọc được dòng ({type(error).__name__})") from error
-            if cells is None:
-                return
-            yield number, [_cell(value) for value in cells]
-    finally:
-        book.close()
+    with path.open("rb") as file:  # openpyxl leaves a file that it cannot read open
+        try:
+            # Formulas are read as such (data_only=False), so that they can be refused.
+            book = load_workbook(file, read_only=True, data_only=False)
+            rows = book.worksheets[0].iter_rows(values_only=True)
+        except Exception as error:  # openpyxl raises whatever the broken part raises
+            raise BadInputError(f"{path}: không mở được tệp Excel ({type(error).__name__})") from error
+        with closing(book):
+            number = 0
+            while True:
+                number += 1
+                try:
+                    cells = next(rows, None)
+                except Exception as error:  # the sheet is read only now, row by row
+                    raise BadInputError(f"{path}:{number}: không đọc được dòng ({type(error).__name__})") from error
+                if cells is None:
+                    return
+                yield number, [_cell(value) for value in cells]
 
 
 def _cell(value: object) -> str:

@@ -169,7 +169,8 @@ def notice(hooks: Hooks) -> int:
     with hooks.database.write() as session:
         row = Outbox(
             kind="notice", channel="sms", gateway="esms", recipient="+84951234567", dedupe_key="one",
-            body={"text": "a"}, state="sent", provider_id="s1", provider_status="accepted", not_before=utc_now(), created_at=utc_now(),
+            body={"text": "a"}, state="sent", provider_id="s1", provider_status="accepted",
+            not_before=utc_now(), created_at=utc_now(),
         )  # fmt: skip
         session.add(row)
         session.flush()
