@@ -53,6 +53,7 @@ bench: .venv/.developing
 	@$(BIN)/python -m tests.bench_console
 	@$(BIN)/python -m tests.bench_desk
 	@$(BIN)/python -m tests.bench_review
+	@$(BIN)/python -m tests.bench_dossiers
 
 evaluate: .venv/.developing
 	@for set in dev dialogues_dev set_aside dialogues_set_aside; do echo "== $$set"; $(BIN)/motcua evaluate tests/nlu/$$set.yml; done
