@@ -54,6 +54,7 @@ bench: .venv/.developing
 	@$(BIN)/python -m tests.bench_console
 	@$(BIN)/python -m tests.bench_desk
 	@$(BIN)/python -m tests.bench_review
+	@$(BIN)/python -m tests.bench_dossiers
 
 evaluate: .venv/.developing
 	@for set in dev dialogues_dev set_aside dialogues_set_aside; do echo "== $$set"; $(BIN)/motcua evaluate tests/nlu/$$set.yml; done
@@ -68,7 +69,9 @@ lock:
 licences: .venv/.installed
 	@$(BIN)/python deploy/licences.py >docs/licences.md
 
+# MOTCUA_SOAK_MINUTES (30) of mixed traffic while everything breaks; MOTCUA_SOAK_SEED repeats a run.
 soak: .venv/.developing
+	@$(BIN)/python -m tests.soak
 	@MOTCUA_SOAK_KILLS=50 $(BIN)/pytest -n 2 tests/notices/test_exactly_once.py
 	@for i in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -n 2 tests/storage/test_crash.py tests/notices/test_sending.py tests/notices/test_notices_command.py || exit 1; done
 

@@ -161,7 +161,8 @@ def _health(app: FastAPI, database: Database, background: Background, clock: Clo
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", tags=["trạng thái"], summary="Sẵn sàng nhận tin; kèm lý do nếu chưa")
+    @app.get("/ready", tags=["trạng thái"], summary="Sẵn sàng nhận tin; kèm lý do nếu chưa",
+             responses={503: {"description": "Chưa sẵn sàng"}})  # fmt: skip
     async def ready() -> JSONResponse:
         def check() -> dict[str, str]:
             with database.read() as session:

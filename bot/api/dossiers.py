@@ -14,6 +14,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from bot.clock import Clock
 from bot.dossiers import registry
@@ -65,6 +66,9 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+_PROBLEM = Problem.model_json_schema()
 
 
 def problem(status: int, title: str, detail: str) -> JSONResponse:
@@ -125,6 +129,10 @@ def router(settings: Settings, database: Database, clock: Clock) -> APIRouter:
                     return await handle(request)
                 except RequestValidationError as error:
                     return _invalid(error)
+                except HTTPException as error:
+                    if error.status_code != 400:
+                        raise
+                    return problem(422, "Dữ liệu sai", "nội dung: không phải JSON viết bằng UTF-8")
 
             return guarded
 
@@ -132,8 +140,10 @@ def router(settings: Settings, database: Database, clock: Clock) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["hồ sơ"], route_class=Guarded, dependencies=[bearer])
     answers: dict[int | str, dict[str, Any]] = {
         201: {"model": DossierAnswer, "description": "Hồ sơ mới"},
-        **{number: {"model": Problem} for number in (401, 422, 503)},
-    }
+        # Not ``model``: it would say that errors are application/json.
+        **{number: {"content": {"application/problem+json": {"schema": _PROBLEM}}, "description": told}
+           for number, told in ((401, "Sai khóa"), (422, "Dữ liệu sai"), (503, "Chưa bật API"))},
+    }  # fmt: skip
 
     @routes.put("/dossiers/{code}", response_model=DossierAnswer, responses=answers, summary="Cập nhật một hồ sơ")
     async def put(

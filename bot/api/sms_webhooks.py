@@ -57,6 +57,8 @@ def router(
     async def report(
         provider: str, sid: str, state: str, error: str | None, notice_id: int | None, cost: float | None = None
     ) -> None:
+        _printable(sid=sid, state=state, error=error or "")
+
         def store() -> bool:
             with database.write() as session:
                 return record_status(
@@ -135,11 +137,13 @@ def router(
         if receive is None:
             raise HTTPException(404)
         form = await _verified(provider, request, settings)
+        sender, sid = str(form.get("From") or ""), str(form.get("MessageSid") or "")
+        _printable(From=sender, MessageSid=sid)
         photos = str(form.get("NumMedia") or "0") != "0"
         incoming = Incoming(
             channel="sms",
-            sender=str(form.get("From") or ""),
-            message_id=str(form.get("MessageSid") or ""),
+            sender=sender,
+            message_id=sid,
             text=sms.text_of(str(form.get("Body") or ""), str(form.get("OptOutType") or "")),
             at=clock(),
             kind="photo" if photos else "text",
@@ -149,6 +153,13 @@ def router(
         return Response(EMPTY_TWIML, media_type="text/xml")
 
     return routes
+
+
+def _printable(**fields: str) -> None:
+    """Refuses names and numbers with characters that no provider writes and not every database holds."""
+    for name, value in fields.items():
+        if not value.isprintable():
+            raise HTTPException(400, f"{name}: có ký tự lạ")
 
 
 def _unanswerable(session: Session, incoming: Incoming, now: datetime) -> str | None:
@@ -242,8 +253,8 @@ def _incoming(fields: Mapping[str, Any], now: datetime) -> Incoming:
         needed = name in {"id", "from"}
         if not isinstance(value, str) or len(value) > longest or (needed and not value.strip()):
             raise HTTPException(400, f"{name}: cần chuỗi ký tự, dài tối đa {longest}")
-        if name != "text" and not value.isprintable():
-            raise HTTPException(400, f"{name}: có ký tự lạ")
+        if name != "text":
+            _printable(**{name: value})
         told[name] = value.strip() if name != "text" else value
     if "text" not in fields:
         raise HTTPException(400, "text: thiếu")

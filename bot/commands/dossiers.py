@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bot.clock import local, utc_now
@@ -45,12 +46,35 @@ def _import(args: argparse.Namespace) -> int:
     if args.strict and rejected:
         raise BadInputError(f"{args.file}: {len(rejected)} dòng sai, không nhập dòng nào (--strict)")
     database = open_database(settings)
-    report = importing.import_records(database, records, rejected, settings, utc_now(), strict=args.strict)
-    database.close()
+    try:
+        report = importing.import_records(
+            database, records, rejected, settings, utc_now(), strict=args.strict, done=_progress(len(records))
+        )
+    except KeyboardInterrupt:
+        told = "chưa nhập dòng nào" if args.strict else "phần đã nhập được giữ; chạy lại lệnh này để nhập tiếp"
+        print(f"\n{args.file}: dừng giữa chừng, {told}", file=sys.stderr)
+        raise
+    finally:
+        database.close()
     print(
         f"mới {report.created}, thay đổi {report.changed}, không đổi {report.unchanged}, bị loại {len(report.rejected)}"
     )
     return 2 if report.rejected else 0
+
+
+def _progress(total: int) -> Callable[[int], None]:
+    """What draws one bar on a terminal and nothing anywhere else."""
+    so_far = 0
+
+    def done(count: int) -> None:
+        nonlocal so_far
+        so_far += count
+        if sys.stderr.isatty():
+            bar = "█" * (so_far * 30 // total)
+            end = "\n" if so_far == total else ""
+            print(f"\r{bar:<30} {so_far}/{total} hồ sơ", end=end, file=sys.stderr, flush=True)
+
+    return done
 
 
 def _set_status(args: argparse.Namespace) -> int:

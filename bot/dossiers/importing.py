@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import zip_longest
 from pathlib import Path
 
-from bot.dossiers import registry
+from sqlalchemy.exc import IntegrityError
+
+from bot.dossiers import batches
 from bot.dossiers.records import COLUMNS, DossierRecord, record_of, told
 from bot.errors import BadInputError
 from bot.settings import Settings
@@ -100,25 +104,24 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _xlsx_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     from openpyxl import load_workbook  # noqa: PLC0415 - heavy, only for this kind of file
 
-    try:
-        # Formulas are read as such (data_only=False), so that they can be refused.
-        book = load_workbook(path, read_only=True, data_only=False)
-    except Exception as error:  # openpyxl raises whatever the broken part raises
-        raise BadInputError(f"{path}: không mở được tệp Excel ({type(error).__name__})") from error
-    try:
-        rows = book.worksheets[0].iter_rows(values_only=True)
-        number = 0
-        while True:
-            number += 1
-            try:
-                cells = next(rows, None)
-            except Exception as error:  # the sheet is read only now, row by row
-                raise BadInputError(f"{path}:{number}: không đọc được dòng ({type(error).__name__})") from error
-            if cells is None:
-                return
-            yield number, [_cell(value) for value in cells]
-    finally:
-        book.close()
+    with path.open("rb") as file:  # openpyxl leaves a file that it cannot read open
+        try:
+            # Formulas are read as such (data_only=False), so that they can be refused.
+            book = load_workbook(file, read_only=True, data_only=False)
+            rows = book.worksheets[0].iter_rows(values_only=True)
+        except Exception as error:  # openpyxl raises whatever the broken part raises
+            raise BadInputError(f"{path}: không mở được tệp Excel ({type(error).__name__})") from error
+        with closing(book):
+            number = 0
+            while True:
+                number += 1
+                try:
+                    cells = next(rows, None)
+                except Exception as error:  # the sheet is read only now, row by row
+                    raise BadInputError(f"{path}:{number}: không đọc được dòng ({type(error).__name__})") from error
+                if cells is None:
+                    return
+                yield number, [_cell(value) for value in cells]
 
 
 def _cell(value: object) -> str:
@@ -166,17 +169,38 @@ def import_records(
     now: datetime,
     *,
     strict: bool = False,
+    done: Callable[[int], None] = lambda _count: None,
 ) -> Report:
     """Upserts checked records.
 
     ``BATCH`` of them a transaction, so that a large file doesn't keep the service from writing; with ``strict`` all
     in one. An import that was cut off is simply run again: what is in already is "unchanged".
+
+    Args:
+        database: where to.
+        records: of which no code comes twice.
+        rejected: for the report.
+        settings: for the secret key and the notices.
+        now: the moment (aware).
+        strict: all or nothing.
+        done: told after each transaction how many records it held.
     """
     report = Report(rejected=rejected)
     size = max(len(records), 1) if strict else BATCH
     for start in range(0, len(records), size):
-        with database.write() as session:
-            for record in records[start : start + size]:
-                change = registry.upsert(session, record, source="import", settings=settings, now=now)
-                setattr(report, change.kind, getattr(report, change.kind) + 1)
+        batch = records[start : start + size]
+        try:
+            kinds = _put_in(database, batch, settings, now)
+        except IntegrityError:
+            # On PostgreSQL the API may have created one of them meanwhile: now it is there.
+            kinds = _put_in(database, batch, settings, now)
+        report.created += kinds["created"]
+        report.changed += kinds["changed"]
+        report.unchanged += kinds["unchanged"]
+        done(len(batch))
     return report
+
+
+def _put_in(database: Database, batch: list[DossierRecord], settings: Settings, now: datetime) -> Counter[str]:
+    with database.write() as session:
+        return batches.upsert(session, batch, source="import", settings=settings, now=now)

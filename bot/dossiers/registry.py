@@ -31,6 +31,26 @@ def get(session: Session, code: str) -> Dossier | None:
     return session.get(Dossier, code)
 
 
+def fields_of(record: DossierRecord, settings: Settings) -> dict[str, Any]:
+    """What a record says of a dossier, but for its code and status, as it is stored."""
+    lookup = lookup_digest(settings, record.lookup_code) if record.lookup_code else None
+    return {
+        "procedure": record.procedure, "received_at": record.received_at, "due_at": record.due_at,
+        "office": record.office, "phone": record.phone, "consent_sms": record.consent_sms,
+        "return_mode": record.return_mode, "lookup_digest": lookup, "note": record.note,
+    }  # fmt: skip
+
+
+def is_same(dossier: Dossier, record: DossierRecord, fields: dict[str, Any]) -> bool:
+    """Whether a record without a number of its own for the change says nothing new of a dossier."""
+    return dossier.status == record.status and all(getattr(dossier, name) == value for name, value in fields.items())
+
+
+def evidence(source: str, now: datetime) -> str:
+    """How it is known that somebody agreed."""
+    return f"{source} {now:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def upsert(
     session: Session,
     record: DossierRecord,
@@ -62,12 +82,7 @@ def upsert(
         change_id = f"@{changed_at.astimezone(UTC):%Y%m%d%H%M%S%f}/{record.status}"
     source_at = min(changed_at, now) if changed_at else None
     dossier = session.get(Dossier, record.code, with_for_update=True)
-    lookup = lookup_digest(settings, record.lookup_code) if record.lookup_code else None
-    fields: dict[str, Any] = {
-        "procedure": record.procedure, "received_at": record.received_at, "due_at": record.due_at,
-        "office": record.office, "phone": record.phone, "consent_sms": record.consent_sms,
-        "return_mode": record.return_mode, "lookup_digest": lookup, "note": record.note,
-    }  # fmt: skip
+    fields = fields_of(record, settings)
     if dossier is None:
         dossier = Dossier(
             code=record.code, status=record.status, demo=record.demo, created_at=now, updated_at=now, **fields
@@ -110,7 +125,7 @@ def _consent(session: Session, dossier: Dossier, source: str, now: datetime) -> 
     if dossier.phone:
         consent.give(
             session, dossier.code, consent.SMS, dossier.phone, now, wording=consent.AT_THE_COUNTER,
-            evidence=f"{source} {now:%Y-%m-%dT%H:%M:%SZ}", given=dossier.consent_sms,
+            evidence=evidence(source, now), given=dossier.consent_sms,
         )  # fmt: skip
 
 

@@ -67,6 +67,11 @@ def on_status_change(
     return tell(session, dossier, event, occurrence_of(change), settings, now, **more)
 
 
+def tells_of_new(status: int) -> bool:
+    """Whether anybody could have to be told of a dossier that is new and in this status."""
+    return EVENTS.get(status, surveys.EVENT) != surveys.EVENT
+
+
 def occurrence_of(change: StatusChange) -> str:
     """What tells this entry into a status from another; "#" keeps our own numbers apart from a source's."""
     return change.source_change_id or f"#{change.id}"

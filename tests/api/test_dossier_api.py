@@ -154,3 +154,9 @@ def test_it_is_documented_with_its_key(client: TestClient) -> None:
     operation = described["paths"]["/api/dossiers/{code}"]["put"]
     assert operation["security"] == [{"HTTPBearer": []}]
     assert {"200", "201", "401", "422", "503"} <= operation["responses"].keys()
+
+
+def test_bytes_that_are_no_text_are_a_problem_like_any_other(client: TestClient, database: Database) -> None:
+    answer = client.put(PATH, content=b"\xff7\x0f", headers={"content-type": "application/json"})
+    assert "JSON" in problem(answer, 422)
+    assert rows(database, Dossier) == []

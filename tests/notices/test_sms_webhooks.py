@@ -296,6 +296,14 @@ def test_what_esms_says_it_cost_reaches_the_sum_of_the_day_once(
     assert (spend.channel, spend.messages, spend.dong, row(office).cost) == ("sms", 1, 838, 838)
 
 
+@pytest.mark.parametrize("price", ["1e400", "1e9", "NaN", "-5", "0", "free"])
+def test_a_price_that_no_message_has_is_not_believed(
+    office: Office, esms: EsmsStandIn, esms_door: Door, price: str
+) -> None:
+    assert esms_door.get(esms.callback_url(esms.messages[0]["SMSID"], "5", TotalPrice=price)) == 200
+    assert (row(office).provider_status, row(office).cost) == ("delivered", None)
+
+
 def test_a_report_of_esms_that_says_failed_is_failed(office: Office, esms: EsmsStandIn, esms_door: Door) -> None:
     url = esms.callback_url(esms.messages[0]["SMSID"], SendSuccess="0", SendFailed="1")
     assert esms_door.get(url) == 200
@@ -604,6 +612,14 @@ def test_a_refusal_always_counts_but_is_answered_once(office: Office, door: Door
     assert len(door.received) == 1
     assert door.sms("START", 3) == 200
     assert len(door.received) == 1
+
+
+@pytest.mark.parametrize("odd", ["a\0", "a\x1f", "a\n"])
+def test_ids_that_no_provider_writes_are_bad_requests(door: Door, odd: str) -> None:
+    assert door.sms("xin chào", sender=odd) == 400
+    assert door.sms("xin chào", MessageSid=odd) == 400
+    assert door.post(STATUS, *signed_form(STATUS, {"MessageSid": odd, "MessageStatus": "sent"})) == 400
+    assert door.received == []
 
 
 def test_a_message_without_a_sender_or_an_id_is_a_bad_request(door: Door) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def _json_items(path: Path) -> list[Any]:
     try:
         raw = path.read_bytes() if path.suffix != ".gz" else gzip.decompress(path.read_bytes())
         text = raw.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise BadInputError(f"{path}: không đọc được ({type(error).__name__})") from error
     if ".jsonl" in path.suffixes:
         return [line for line in text.splitlines() if line.strip()]
@@ -183,12 +184,13 @@ def read_list(path: Path) -> Iterator[Record | BadRecordError]:
         BadInputError: no workbook, or no row with the headings "Mã số" and "Tên".
     """
     check_packed(path)
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl lets the zip and XML errors of a broken file through
-        raise BadInputError(f"{path}: không phải tệp .xlsx đọc được ({type(error).__name__})") from error
     columns: dict[str, int] = {}
-    with closing(book):
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))  # openpyxl leaves a file that it cannot read open
+        try:
+            book = stack.enter_context(closing(load_workbook(file, read_only=True, data_only=True)))
+        except Exception as error:  # openpyxl lets the zip and XML errors of a broken file through
+            raise BadInputError(f"{path}: không phải tệp .xlsx đọc được ({type(error).__name__})") from error
         for number, row in enumerate(_rows(book, path.name), 1):
             cells = [_text(cell) for cell in row]
             if not columns:

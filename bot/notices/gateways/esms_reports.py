@@ -17,6 +17,7 @@ STATUS_PATH = "/webhooks/sms/esms/status"
 # SendStatus of a callback; 5 tells only that it is over, how it went stands in SendSuccess and SendFailed.
 _STATUSES = {"1": "queued", "2": "queued", "4": "failed", "7": "sent"}
 _OVER = "5"
+_MOST_DONG = 1_000_000  # no message costs more: what tells so is broken, and would eat up the day's budget
 
 
 class Report(NamedTuple):
@@ -75,4 +76,4 @@ def _dong(text: str | None) -> Decimal | None:
         amount = Decimal(text or "")
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount > 0 else None
+    return amount if amount.is_finite() and 0 < amount <= _MOST_DONG else None
