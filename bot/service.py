@@ -86,7 +86,11 @@ class Service:
         self.database = database
         self.edits = edits or LiveEdits(database, settings.office)
         self.base = talk.desk  # what the files say, without the staff's edits
-        self.talk = replace(talk, desk=lambda now: self.edits.desk(talk.desk(now)))
+        self.talk = replace(
+            talk,
+            desk=lambda now: self.edits.desk(talk.desk(now)),
+            desks=lambda office, now: self.edits.desk(talk.at(office, now), office or ""),
+        )
         self.clock = clock
         self._photos = photos or {}
         self.on_reply: Callable[[str], object] | None = None  # told the channel after each committed turn
@@ -203,10 +207,10 @@ class Service:
             return self._link(session, incoming, inbox_id, conversation, now)
         dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
-            said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
+            said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel, incoming.account)
         else:
             kind = f"photo:{incoming.problem}" if incoming.kind == "photo" and incoming.problem else incoming.kind
-            said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone)
+            said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone, incoming.account)
         if "erase" in said.effects:
             erase(session, incoming.channel, incoming.sender, now)
             incoming = replace(incoming, text="")
@@ -253,7 +257,7 @@ class Service:
     ) -> None:
         """Stores a turn and what is said; ``drafted``: an advisor has the conversation, nothing is said."""
         rendered = render_all(said.replies, incoming.channel)
-        office = self.talk.desk(now).office
+        office = self.talk.at(said.memory.office, now).office
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
         # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
