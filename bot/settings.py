@@ -176,10 +176,10 @@ class Settings(BaseSettings):
         for slug in listed:
             if not re.fullmatch(_SLUG, slug):
                 raise ValueError(f"MOTCUA_OFFICES: «{slug}» không phải tên tệp của cơ quan (chữ thường, số, dấu -)")
-        if listed and self.office not in listed:
-            if "office" in self.model_fields_set:
-                raise ValueError(f"MOTCUA_OFFICES: cần có cả {self.office} (MOTCUA_OFFICE)")
+        if listed and "office" not in self.model_fields_set:
             self.__dict__["office"] = listed[0]  # the model is frozen for everybody else
+        elif listed and self.office not in listed:
+            raise ValueError(f"MOTCUA_OFFICES: cần có cả {self.office} (MOTCUA_OFFICE)")
         return self
 
     @model_validator(mode="after")
