@@ -126,7 +126,11 @@ class Service:
         self.database = database
         self.edits = edits or LiveEdits(database, settings.office)
         self.base = talk.desk  # what the files say, without the staff's edits
-        self.talk = replace(talk, desk=lambda now: self.edits.desk(talk.desk(now)))
+        self.talk = replace(
+            talk,
+            desk=lambda now: self.edits.desk(talk.desk(now)),
+            desks=lambda office, now: self.edits.desk(talk.at(office, now), office or ""),
+        )
         self.clock = clock
         self._photos = photos or {}
         self._arrivals = Together(self._keep)
@@ -298,10 +302,10 @@ class Service:
             return self._link(session, one, conversation, now)
         dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
-            said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel)
+            said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel, incoming.account)
         else:
             kind = f"photo:{incoming.problem}" if incoming.kind == "photo" and incoming.problem else incoming.kind
-            said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone)
+            said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone, incoming.account)
         if "erase" in said.effects:
             erase(session, incoming.channel, incoming.sender, now)
             one = one.without_text()
@@ -348,7 +352,7 @@ class Service:
         quiet = queues.is_quiet(conversation)
         first = conversation.version == 0 and conversation.created_at == now
         rendered = render_all(said.replies, incoming.channel)
-        office = self.talk.desk(now).office
+        office = self.talk.at(said.memory.office, now).office
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
         # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)

@@ -18,6 +18,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 
 
+_SLUG = "[a-z0-9-]{2,60}"
+
+
 class SettingsError(ValueError):
     """The environment holds a wrong value; the message names the variable."""
 
@@ -82,7 +85,8 @@ class Settings(BaseSettings):
     database_pool: int = Field(10, ge=2, le=200, validation_alias="MOTCUA_DATABASE_POOL")
     replicas: int = Field(1, ge=1, le=200, validation_alias="MOTCUA_REPLICAS")
     catalog: Path = Field(ROOT / "procedures_data", validation_alias="MOTCUA_CATALOG")
-    office: str = Field("chau-thanh", pattern=r"^[a-z0-9-]{2,60}$", validation_alias="MOTCUA_OFFICE")
+    office: str = Field("chau-thanh", pattern=rf"^{_SLUG}$", validation_alias="MOTCUA_OFFICE")
+    office_list: str = Field("", validation_alias="MOTCUA_OFFICES")  # of a province; empty: the one above alone
     engine: Engine = Field(Engine.EMBEDDED, validation_alias="MOTCUA_ENGINE")
     nlu_engine: Engine | None = Field(None, validation_alias="NLU_ENGINE")  # another name of the one above; wins
     labelled_sets: str = Field("", validation_alias="MOTCUA_LABELLED_SETS")
@@ -168,6 +172,19 @@ class Settings(BaseSettings):
     keep_lookups_days: int = Field(30, ge=1, validation_alias="MOTCUA_KEEP_LOOKUPS_DAYS")
 
     @model_validator(mode="after")
+    def _offices(self) -> Self:
+        """The office that is the default: ``MOTCUA_OFFICE``, else the first of ``MOTCUA_OFFICES``."""
+        listed = _listed(self.office_list)
+        for slug in listed:
+            if not re.fullmatch(_SLUG, slug):
+                raise ValueError(f"MOTCUA_OFFICES: «{slug}» không phải tên tệp của cơ quan (chữ thường, số, dấu -)")
+        if listed and "office" not in self.model_fields_set:
+            self.__dict__["office"] = listed[0]  # the model is frozen for everybody else
+        elif listed and self.office not in listed:
+            raise ValueError(f"MOTCUA_OFFICES: cần có cả {self.office} (MOTCUA_OFFICE)")
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.notice_from_hour >= self.notice_to_hour:
             raise ValueError("MOTCUA_NOTICE_FROM_HOUR: cần nhỏ hơn MOTCUA_NOTICE_TO_HOUR")
@@ -195,6 +212,11 @@ class Settings(BaseSettings):
         if any(zalo) and not all(zalo):
             raise ValueError("ZALO_*: cần đủ ZALO_APP_ID, ZALO_APP_SECRET và ZALO_OA_SECRET")
         return self
+
+    @property
+    def offices(self) -> tuple[str, ...]:
+        """The slugs of all offices of this deployment, in order; mostly the one."""
+        return _listed(self.office_list) or (self.office,)
 
     @property
     def embed_origins(self) -> tuple[str, ...]:

@@ -17,10 +17,11 @@ from datetime import date
 from itertools import pairwise
 
 MAX_CHARS = 4000
-CANONICAL = re.compile(
-    r"(?:[0-9]{3}\.[A-Z0-9]{2}\.[A-Z0-9]{2}\.[A-Z][0-9]{2}|[A-Z][0-9]{2}(?:\.[0-9]{2,3}){0,4}"
-    r"|[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2})-[0-9]{6}-[0-9]{4,7}"
+AGENCY = (
+    r"[0-9]{3}\.[A-Z0-9]{2}\.[A-Z0-9]{2}\.[A-Z][0-9]{2}|[A-Z][0-9]{2}(?:\.[0-9]{2,3}){0,4}"
+    r"|[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}"
 )
+CANONICAL = re.compile(rf"(?:{AGENCY})-[0-9]{{6}}-[0-9]{{4,7}}")
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SIGNS = {ord(sign): "-" for sign in "‐‑‒–—―−﹣"} | {ord(sign): "." for sign in "·•。．"}
 _AS_DIGITS = str.maketrans("OolI", "0011")
@@ -105,6 +106,11 @@ def _real_day(day: str) -> bool:
 def is_canonical(code: str) -> bool:
     """Whether a code is in canonical form with a real date."""
     return CANONICAL.fullmatch(code) is not None and _real_day(code.split("-")[1])
+
+
+def agency_of(code: str) -> str:
+    """The agency part of a canonical code: "H30.99.01" of "H30.99.01-261116-0001"."""
+    return code.partition("-")[0]
 
 
 def _grouped(tokens: list[tuple[str, bool]]) -> str | None:

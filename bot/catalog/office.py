@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bot.catalog.loading import LOCAL_DIR, CatalogError, Fault, read_model
 from bot.catalog.schema import Code, Slug, Strict, Text
+from nlu.codes import AGENCY
 
 HHMM = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
@@ -29,6 +30,9 @@ class Shift(Strict):
         if self.opens >= self.closes:
             raise ValueError("opens phải trước closes")
         return self
+
+
+AgencyCode = Annotated[str, Field(pattern=f"^(?:{AGENCY})$")]
 
 
 class Hours(Strict):
@@ -91,6 +95,7 @@ class Office(Strict):
     commune: Text
     province: Slug  # file name of the province below local/provinces
     former_places: tuple[Text, ...] = ()
+    codes: tuple[AgencyCode, ...] = ()  # the agency parts of its dossiers' codes: "H30.99.01"
     address: Text | None = None
     phone: Text | None = None
     website: Text | None = None

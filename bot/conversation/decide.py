@@ -362,7 +362,7 @@ def _unsubscribe(understanding: Understanding, memory: Memory, context: Context)
 
 
 def _cancel(understanding: Understanding, memory: Memory, _context: Context) -> Turn:
-    cleared = Memory(greeted=memory.greeted, dossier=memory.dossier)
+    cleared = Memory(greeted=memory.greeted, dossier=memory.dossier, office=memory.office)
     return _turn(understanding, Outcome.ACKNOWLEDGED, _said(_T["cancel"], *wording.start_buttons()), cleared)
 
 

@@ -20,7 +20,7 @@ def to_json(memory: Memory) -> dict[str, Any]:
 def from_json(stored: Mapping[str, Any]) -> Memory:
     """The memory of a conversation; empty where nothing was stored."""
     known: dict[str, Any] = {key: value for key, value in stored.items() if key in _KNOWN}
-    for key in ("aspects", "rejected", "answered", "menu"):
+    for key in ("aspects", "rejected", "answered", "menu", "offices"):
         known[key] = tuple(known.get(key) or ())
     known["offered"] = tuple(
         Choice(item["procedure"], item["label"], item.get("hint", "")) for item in known.get("offered") or ()

@@ -38,6 +38,8 @@ class Incoming:
         photo: how the channel fetches the picture (a file id or address), None where there is none to fetch.
         problem: why a photo could not be read (a word of ``bot.receipts``), else None.
         tapped: the channel's id of our message whose button was tapped, else None.
+        account: slug of the office to whose own account or address it was written, None where it came to the one that
+            all offices share.
     """
 
     channel: str
@@ -51,6 +53,7 @@ class Incoming:
     photo: str | None = None
     problem: str | None = None
     tapped: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class Memory:
         intent: intent to resume when a choice is made ("ask_procedure", "due_date", "dossier_status").
         offered: the choices last offered, in order.
         pending: what the bot waits for: "choice", "dossier_code", "proof" (that a dossier is theirs), "where_to_tell",
-            "erase" (a yes before everything is erased), "human", "survey_comment" (a few words after a score) or None.
+            "erase" (a yes before everything is erased), "human", "survey_comment" (a few words after a score),
+            "office" (at which office) or None.
         question: the text that led to the pending question.
         rejected: codes the citizen said no to.
         misses: how many times in a row nothing was understood.
@@ -122,6 +126,8 @@ class Memory:
         wish: what to do once the dossier is proven theirs: "details" or "subscribe".
         menu: what the numbers of the last message stand for, on channels without buttons.
         survey: dossier code whose survey was just answered here.
+        office: slug of the citizen's office, None where it is not known; always None where there is one office alone.
+        offices: slugs of the offices last offered, in order.
         greeted: whether the one-line privacy notice was given.
         at: when the last turn was (aware), None at first.
     """
@@ -139,6 +145,8 @@ class Memory:
     wish: str | None = None
     menu: tuple[str, ...] = ()
     survey: str | None = None
+    office: str | None = None
+    offices: tuple[str, ...] = ()
     greeted: bool = False
     at: datetime | None = None
 

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -38,8 +39,31 @@ def _converter() -> Callable[[str], Any]:
     return convert
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An old place that a text names.
+
+    Attributes:
+        old: as typed.
+        new: what it is called now, with its province.
+        divided: whether other parts of it went elsewhere.
+    """
+
+    old: str
+    new: str
+    divided: bool = False
+
+
 def place_text(text: str) -> str | None:
-    """What an old commune, ward, township or province named in a text is called now; None where none is read.
+    """What an old commune, ward, township or province named in a text is called now; None where none is read."""
+    found = find_place(text)
+    if found is None:
+        return None
+    return str(T["place_divided" if found.divided else "place_new"].format(old=found.old, new=found.new))
+
+
+def find_place(text: str) -> Found | None:
+    """The old commune, ward, township or province named in a text; None where none is read, or several are meant.
 
     A province may be left out: the three that became Cần Thơ are tried.
     """
@@ -68,10 +92,9 @@ def place_text(text: str) -> str | None:
                 new, kind = next(iter(found.items()))
                 end = match.start(2) + len(" ".join(words[:length]))
                 old = cleaned[match.start() : end].strip()
-                key = "place_divided" if kind == "divided" else "place_new"
-                return str(T[key].format(old=old[:1].upper() + old[1:], new=new))
+                return Found(old[:1].upper() + old[1:], new, divided=kind == "divided")
     if province is None:
         return None
     result = convert_address(province[1])
     old = cleaned[province.start() : province.end()].strip()
-    return str(T["place_new"].format(old=old[:1].upper() + old[1:], new=result.converted)) if result.converted else None
+    return Found(old[:1].upper() + old[1:], result.converted) if result.converted else None

@@ -65,7 +65,7 @@ class Resolved:
 def faded(memory: Memory, now: datetime) -> Memory:
     """The memory without subject and pending question once they are too old."""
     if memory.at is not None and now - memory.at > FADES_AFTER:
-        return Memory(greeted=memory.greeted, at=memory.at)
+        return Memory(greeted=memory.greeted, office=memory.office, at=memory.at)
     return memory
 
 

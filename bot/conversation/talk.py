@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Protocol
 
 from bot.catalog.answers import Desk
-from bot.conversation import owner, survey
+from bot.catalog.offices import Offices
+from bot.conversation import offices, owner, survey
 from bot.conversation.decide import Context, decide, finished, wanted_codes
 from bot.conversation.due import due_text, ready_text
 from bot.conversation.model import DossierView, Memory, Outcome, Reply, Turn
-from bot.conversation.places import place_text
+from bot.conversation.places import find_place, place_text
 from bot.conversation.resolve import faded, resolve
 from bot.conversation.wording import T, number_of, start_buttons
 from nlu.port import NluEngine
@@ -40,10 +42,12 @@ class Talk:
 
     Attributes:
         engine: reads messages.
-        desk: catalogue, office and province as of a day.
+        desk: catalogue, office and province as of a day; of several offices, those of the default one.
         keep_days: how long talk is kept.
         page: procedure code → address of its page, None where the office has no public address.
         model: the model of the bank that the engine was made of, None for the program's own content alone.
+        offices: the offices of the deployment.
+        desks: the desk of each of several offices; of None the one that speaks for all.
     """
 
     engine: NluEngine
@@ -51,13 +55,32 @@ class Talk:
     keep_days: int
     page: Callable[[str], str | None] = lambda _code: None
     model: int | None = None
+    offices: Offices = field(default_factory=Offices)
+    desks: Callable[[str | None, datetime], Desk] | None = None
+
+    def at(self, office: str | None, now: datetime) -> Desk:
+        """The desk of an office; of None, or of one that is not known here, the one that speaks for all.
+
+        With one office it is always that one's.
+        """
+        if self.desks is None or not self.offices.several:
+            return self.desk(now)
+        return self.desks(self.offices.known(office), now)
 
     def pinned(self, now: datetime) -> Talk:
-        """The same, with the desk of this moment: it stays whole though staff confirm a change during the turn."""
+        """The same, with the desks of this moment: they stay whole though staff confirm a change during the turn."""
         desk = self.desk(now)
-        return replace(self, desk=lambda _now: desk)
+        return replace(self, desk=lambda _now: desk, desks=cache(lambda office, _now: self.at(office, now)))
 
-    def turn(self, text: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str = "terminal") -> Turn:
+    def turn(
+        self,
+        text: str,
+        memory: Memory,
+        now: datetime,
+        dossiers: Dossiers,
+        channel: str = "terminal",
+        account: str | None = None,
+    ) -> Turn:
         """Understands one message in the light of the memory and decides what is said.
 
         Args:
@@ -66,9 +89,28 @@ class Talk:
             now: the moment of the message (aware).
             dossiers: asked only where the message is about a dossier.
             channel: name of the channel.
+            account: slug of the office whose own account was written to, None for the one that all share.
         """
         memory = faded(memory, now)
-        context = self._context(now, channel, LookedUp({}), dossiers)
+        if not self.offices.several:
+            return self._turn(text, memory, now, dossiers, channel)
+
+        def finish(said: Turn, before: Memory) -> Turn:
+            return finished(said, before, self._context(now, channel, LookedUp({}), dossiers, before.office))
+
+        scene = offices.Scene(
+            self.offices,
+            desk=lambda office: self.at(office, now),
+            answer=lambda asked, known: self._turn(asked, known, now, dossiers, channel),
+            finish=finish,
+            place=find_place,
+            account=self.offices.known(account),
+        )
+        return offices.step(text, memory, scene)
+
+    def _turn(self, text: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str) -> Turn:
+        """One turn at the office of the memory."""
+        context = self._context(now, channel, LookedUp({}), dossiers, memory.office)
         number = number_of(text) if memory.menu else None
         if number is not None and not 1 <= number <= len(memory.menu) and memory.pending is None:
             return finished(_no_such_number(memory), memory, context)
@@ -86,27 +128,38 @@ class Talk:
             )
         codes = wanted_codes(resolved, memory)
         looked = dossiers.look_up(codes) if codes else LookedUp({})
-        said = decide(resolved, memory, self._context(now, channel, looked, dossiers))
+        said = decide(resolved, memory, self._context(now, channel, looked, dossiers, memory.office))
         return replace(said, evidence={**said.evidence, "model": self.model})
 
     def other(
-        self, kind: str, memory: Memory, now: datetime, dossiers: Dossiers, channel: str, phone: str | None = None
+        self,
+        kind: str,
+        memory: Memory,
+        now: datetime,
+        dossiers: Dossiers,
+        channel: str,
+        phone: str | None = None,
+        account: str | None = None,
     ) -> Turn:
         """The turn for what is no text: a shared contact, a new follower, a sticker and so on."""
         memory = faded(memory, now)
+        if self.offices.several:
+            memory = offices.located(memory, self.offices, account)
         if kind == "contact":
             said = owner.contact(phone, memory, dossiers, channel)
         elif kind == "contact_unverified":
             said = owner.unverified_contact(memory)
         elif kind == "follow":
-            greeting = T["greet"].format(office=self.desk(now).office.name)
+            greeting = T["greet"].format(office=self.at(memory.office, now).office.name)
             said = Turn("greet", (), (), (), Outcome.ACKNOWLEDGED, (Reply(greeting, start_buttons()),), memory)
         else:
             said = unread_turn(memory, kind)
-        return finished(said, memory, self._context(now, channel, LookedUp({}), dossiers))
+        return finished(said, memory, self._context(now, channel, LookedUp({}), dossiers, memory.office))
 
-    def _context(self, now: datetime, channel: str, looked: LookedUp, dossiers: Dossiers) -> Context:
-        desk = self.desk(now)
+    def _context(
+        self, now: datetime, channel: str, looked: LookedUp, dossiers: Dossiers, office: str | None
+    ) -> Context:
+        desk = self.at(office, now)
         return Context(
             desk=desk,
             now=now,

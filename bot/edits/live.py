@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import date
 from threading import Lock
 
 from prometheus_client import Gauge
@@ -18,7 +19,7 @@ from bot.storage.database import Database
 
 log = logging.getLogger("motcua.edits")
 LOOK_SECONDS = 2.0
-_DAYS = 8  # desks kept, one a day
+_KEPT = 8  # desks of an office, one a day
 _LEFT_OUT = Gauge("motcua_edits_left_out", "Edits that no longer fit the files and are not told")
 
 
@@ -30,13 +31,13 @@ class LiveEdits:
 
         Args:
             database: where the edits are.
-            office: slug of the office.
+            office: slug of the office; of several, of the default one.
         """
         self._database = database
         self._office = office
         self._version: int | None = None
         self._edits: tuple[Edit, ...] = ()
-        self._desks: dict[object, tuple[Desk, Applied]] = {}
+        self._desks: dict[tuple[str, date], tuple[Desk, Applied]] = {}
         self._lock = Lock()
 
     def refresh(self) -> bool:
@@ -58,11 +59,11 @@ class LiveEdits:
             log.info("dữ kiện cán bộ sửa: %d bản đang dùng", len(self._edits))
         await asyncio.sleep(LOOK_SECONDS)
 
-    def desk(self, base: Desk) -> Desk:
-        """The desk of ``base.today`` with its edits."""
-        return self.applied(base).desk
+    def desk(self, base: Desk, office: str | None = None) -> Desk:
+        """The desk of ``base.today`` with its edits; ``office``: slug of another office than the default one."""
+        return self.applied(base, office).desk
 
-    def applied(self, base: Desk) -> Applied:
+    def applied(self, base: Desk, office: str | None = None) -> Applied:
         """The same, with what was left out.
 
         Raises:
@@ -70,18 +71,20 @@ class LiveEdits:
         """
         if self._version is None:
             self.refresh()
+        slug = self._office if office is None else office
         with self._lock:
             version, edits = self._version, self._edits
-            known = self._desks.get(base.today)
+            known = self._desks.get((slug, base.today))
         if known is not None and known[0].catalog is base.catalog and known[0].office is base.office:
             return known[1]
-        found = apply(base, edits, self._office)
+        found = apply(base, edits, slug)
         for number, reason in found.left_out.items():
             log.warning("bản sửa %d không còn hợp với tệp, không dùng: %s", number, reason)
         _LEFT_OUT.set(len(found.left_out))
         with self._lock:
             if version == self._version:
-                while len(self._desks) >= _DAYS:
-                    del self._desks[next(iter(self._desks))]
-                self._desks[base.today] = (base, found)
+                mine = [key for key in self._desks if key[0] == slug]
+                for key in mine[: len(mine) - _KEPT + 1]:
+                    del self._desks[key]
+                self._desks[slug, base.today] = (base, found)
         return found

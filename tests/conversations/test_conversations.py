@@ -43,7 +43,7 @@ def talk_through(conversation: dict[str, Any], talk: Talk) -> None:
         channel = turn.get("channel", "terminal")
         citizen.vouched = channel == "telegram"  # as the service knows it
         if "say" in turn:
-            said = talk.turn(turn["say"], memory, NOW, citizen, channel)
+            said = talk.turn(turn["say"], memory, NOW, citizen, channel, turn.get("account"))
         else:
             said = talk.other(turn["kind"], memory, NOW, citizen, channel, turn.get("phone"))
         memory, told = said.memory, "\n".join(reply.text for reply in said.replies)
