@@ -41,8 +41,8 @@ SMS_SECRET = "a secret of more than thirty-two letters"
 class Keeping(Service):
     """Takes in and answers nothing, so that what is kept stays as it came."""
 
-    def work_off(self, only: int | None = None) -> str | None:  # noqa: ARG002 - the parent's signature
-        return None
+    def work_off(self, only: int | None = None, most: int = 1) -> frozenset[str]:  # noqa: ARG002 - the parent's
+        return frozenset()
 
 
 @dataclass
