@@ -29,7 +29,7 @@ from bot.storage import listening, queue
 from bot.storage.database import Database
 from bot.storage.tables import Outbox
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.service]
 SECONDS = 30  # until a test gives up
 
 

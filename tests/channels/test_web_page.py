@@ -147,6 +147,7 @@ def test_five_times_at_once_on_two_replicas_is_one_turn(
         assert len(session.exec(select(Inbox)).all()) == 1
 
 
+@pytest.mark.service
 def test_killed_between_taking_and_answering(settings: Settings, database: Database, talk: Talk) -> None:
     """The page sends again with the same id, and gets the one answer; its stream gets the same."""
     url = database.url.render_as_string(hide_password=False)

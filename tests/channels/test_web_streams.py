@@ -94,6 +94,7 @@ def test_a_turn_of_this_process_rings_at_once(
         assert say(client, "chào", "abcdefgh2")["replies"][0] == next(messages)
 
 
+@pytest.mark.service
 @pytest.mark.postgres
 def test_two_replicas(settings: Settings, postgres_database: Database, talk: Talk) -> None:
     database = Database(postgres_database.url.render_as_string(hide_password=False))

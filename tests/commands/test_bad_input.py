@@ -129,6 +129,7 @@ def test_settings_name_the_variable() -> None:
         assert name.split("_", maxsplit=1)[0] in result.stderr.decode()
 
 
+@pytest.mark.service
 def test_a_second_serve_on_one_file_is_refused(tmp_path: Path) -> None:
     environment = {"MOTCUA_VAR_DIR": str(tmp_path), "PORT": "0"}
     with ServiceProcess(tmp_path):
