@@ -94,6 +94,11 @@ class _Taken:
     attempts: int
     received_at: datetime
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether nothing has to be fetched for it, and it did not fail before."""
+        return self.incoming.kind != "photo" and self.attempts == 1
+
     def without_text(self) -> _Taken:
         """The same with its words left out."""
         return replace(self, incoming=replace(self.incoming, text=""))
@@ -174,23 +179,26 @@ class Service:
         owner, now = uuid.uuid4().hex, self.clock()
         with self.database.write() as session:
             claimed = queue.claim_inbox(session, owner=owner, now=now, lease=LEASE, most=most, only=only)
-        took = [_Taken(one.id, queue.incoming_of(one), one.attempts, one.received_at) for one in claimed]
-        if len(took) < 2 or not self._answer_together([one for one in took if self._is_quick(one)], owner):
-            alone = took
-        else:
-            alone = [one for one in took if not self._is_quick(one)]
-        for one in alone:
+            took = [_Taken(one.id, queue.incoming_of(one), one.attempts, one.received_at) for one in claimed]
+            # Photos take seconds each: all but the first are left to other workers.
+            others = [one for one in took if one.incoming.kind == "photo"][1:]
+            queue.let_go(session, [one.id for one in others], owner)
+        took = [one for one in took if one not in others]
+        channels = frozenset(one.incoming.channel for one in took)
+        quick = [one for one in took if one.is_quick]
+        if len(quick) > 1 and self._answer_together(quick, owner):
+            self._ring(quick)
+            took = [one for one in took if not one.is_quick]
+        for one in took:
             with in_turn(one.id):
                 self._answer(one, owner)
-        channels = frozenset(one.incoming.channel for one in took)
-        if self.on_reply is not None:
-            for channel in channels:
-                self.on_reply(channel)
+            self._ring([one])
         return channels
 
-    def _is_quick(self, one: _Taken) -> bool:
-        """Whether nothing has to be fetched for it, and it did not fail before."""
-        return one.incoming.kind != "photo" and one.attempts == 1
+    def _ring(self, answered: Sequence[_Taken]) -> None:
+        if self.on_reply is not None:
+            for channel in {one.incoming.channel for one in answered}:
+                self.on_reply(channel)
 
     def _answer_together(self, took: Sequence[_Taken], owner: str) -> bool:
         """Answers messages of several senders in one transaction; False: nothing was done, each is tried alone."""

@@ -275,6 +275,20 @@ def test_one_that_breaks_does_not_harm_those_answered_with_it(office: Office, po
     assert office.service.work_off(most=16) == frozenset()
 
 
+def test_of_several_photos_all_but_the_first_are_left_to_other_workers(office: Office) -> None:
+    office.pictures["p"] = lambda: b"no picture"
+    for number in range(3):
+        photo = Incoming("telegram", f"s{number}", f"m{number}", "", office.now, kind="photo", photo="p")
+        office.service.receive(photo)
+    office.service.receive(Incoming("telegram", "s3", "m3", "chào", office.now))
+    assert office.service.work_off(most=16) == {"telegram"}
+    rows = sorted(office.all(Inbox), key=lambda row: row.id)
+    assert [(row.state, row.attempts) for row in rows] == [("done", 1), ("waiting", 0), ("waiting", 0), ("done", 1)]
+    while office.service.work_off(most=16):
+        pass
+    assert {row.state for row in office.all(Inbox)} == {"done"}
+
+
 def test_those_answered_together_are_of_different_senders_and_of_each_the_first(office: Office) -> None:
     for number in range(6):
         office.service.receive(Incoming("telegram", f"s{number % 3}", f"m{number}", f"chào {number}", office.now))

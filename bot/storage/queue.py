@@ -19,7 +19,7 @@ calls and must roll back what was done under it. All functions work in the calle
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
@@ -164,6 +164,15 @@ _FINISH = (
     .values(state="done", done_at=bindparam("now"), lease_owner=None, lease_until=None, error=None)
     .returning(_IN.c.channel, _IN.c.sender)
 )
+_LET_GO = (
+    update(_IN)
+    .where(
+        _IN.c.id.in_(bindparam("inbox_ids", expanding=True)),
+        _IN.c.lease_owner == bindparam("owner"),
+        _IN.c.state == "claimed",
+    )
+    .values(state="waiting", attempts=_IN.c.attempts - 1, lease_owner=None, lease_until=None)
+)
 _FOLLOWING = (
     update(_IN)
     .where(
@@ -197,6 +206,12 @@ def claim_inbox(
         statement, given = _CLAIM_ONLY, given | {"only": only}
     rows = sorted(session.connection().execute(statement, given), key=lambda row: (row.next_try_at, row.id))
     return [Claimed(row.id, row.payload, row.attempts, row.received_at) for row in rows]
+
+
+def let_go(session: Session, inbox_ids: Sequence[int], owner: str) -> None:
+    """Gives messages back as if they had not been claimed: another process may take them at once."""
+    if inbox_ids:
+        session.connection().execute(_LET_GO, {"inbox_ids": inbox_ids, "owner": owner})
 
 
 def finish_inbox(session: Session, inbox_id: int, owner: str, now: datetime) -> bool:

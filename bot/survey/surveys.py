@@ -21,7 +21,8 @@ from bot.errors import BadInputError
 from bot.masking import mask
 from bot.secrets import digest
 from bot.settings import Settings
-from bot.storage.tables import Dossier, OfficeSetting, Outbox, StatusChange, Survey
+from bot.storage.switches import setting
+from bot.storage.tables import Dossier, Outbox, StatusChange, Survey
 from bot.survey.questions import LONGEST_COMMENT, NEEDED
 from bot.texts import phrases
 
@@ -36,8 +37,7 @@ _ASKED_ON: Mapping[str, tuple[str, ...]] = {"zalo_oa": ("zalo_oa", "zbs_uid")}
 
 def switched_on(session: Session) -> bool:
     """Whether the office asks at all (a setting of the console)."""
-    row = session.get(OfficeSetting, SETTING)
-    return bool(row.value.get("value", True)) if row else True
+    return bool(setting(session, SETTING))
 
 
 def token_of(settings: Settings, code: str) -> str:
