@@ -87,7 +87,8 @@ def place(
         conversation.queue, conversation.queued_at = queue, at
     conversation.version += 1
     session.add(conversation)
-    session.flush()
+    if not nothing:
+        session.flush()
 
 
 def is_quiet(conversation: Conversation) -> bool:
