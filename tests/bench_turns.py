@@ -2,8 +2,7 @@
 
 The service runs in processes of its own behind real HTTP: one on SQLite, two on PostgreSQL. Its channel is Telegram's
 with the last step left out: what it would send is counted, not sent (a stand-in on the same two cores would measure
-the stand-in). The load comes from this process. Peer: Rasa trained on the same content, ``/model/parse`` alone,
-without a store or a reply, asked in the same run where ``.venv-rasa`` and ``MOTCUA_BENCH_MODEL`` are at hand.
+the stand-in). The load comes from this process. Peer: ``tests.bench_rasa``, in the same run where it is installed.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from bot.channels.port import Receive
 from bot.channels.rendering import Message
 from bot.channels.telegram import Telegram
 from bot.channels.telegram.webhook import PATH
-from bot.commands.serve import few_heaps
+from bot.commands.serve import few_heaps, settle_memory
 from bot.evaluation.questions import load
 from bot.logs import configure_logging
 from bot.service import Service
@@ -43,6 +42,7 @@ from bot.settings import Settings
 from bot.storage import schema
 from bot.storage.database import Database, connect
 from bot.storage.tables import Inbox, Outbox, Turn
+from tests import bench_rasa
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "bench-secret-bench-secret"
@@ -77,6 +77,7 @@ def serve(folder: str, url: str | None) -> None:
     desk, database = open_desk(settings), connect(settings)
     service = Service(settings, database, open_talk(settings, desk, open_engine(settings, desk)))
     app = create_app(settings, database, service, [_Silent(settings)])
+    settle_memory()
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
     server = uvicorn.Server(config)
 
@@ -94,6 +95,7 @@ class Replica:
     """A process of the service."""
 
     def __init__(self, folder: str, url: str | None) -> None:
+        self.folder = folder
         command = [sys.executable, "-m", "tests.bench_turns", "serve", folder, *([url] if url else [])]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True)
         assert self.process.stdout is not None
@@ -194,6 +196,15 @@ async def _load(ports: Sequence[int], questions: Sequence[str], turns: int, pace
     await asyncio.gather(*workers)
 
 
+def _cold_start(folder: str, url: str | None) -> float:
+    """Seconds from a process's start to its first 200 of /ready, models and pages' code on the disk."""
+    began = time.monotonic()
+    one = Replica(folder, url)
+    took = time.monotonic() - began
+    one.stop()
+    return took
+
+
 def _until(database: Database, turns: int, *, sent: bool = False) -> None:
     """Waits until so many turns are stored, and their replies sent."""
     done = select(func.count()).where(Inbox.state == "done")
@@ -237,7 +248,8 @@ def paced(database: Database, running: Sequence[Replica], questions: Sequence[st
     return answered[late], waits[len(waits) // 2], waits[late]
 
 
-def _report(name: str, number: int, url: str | None, questions: Sequence[str], turns: int) -> None:
+def _report(name: str, number: int, url: str | None, questions: Sequence[str], turns: int) -> float:
+    """Prints what so many replicas do; their turns a second."""
     with replicas(number, url) as (database, running):
         throughput(database, running, questions, turns // 10)  # warm
         begun = max(one.memory() for one in running)
@@ -245,14 +257,29 @@ def _report(name: str, number: int, url: str | None, questions: Sequence[str], t
         rate = throughput(database, running, questions, turns)
         busy = sum(one.busy() for one in running) - busy
         memory = max(one.memory() for one in running)
+        cold = _cold_start(running[0].folder, url)
         answered, median, late = paced(database, running, questions)
         print(f"{name}  {rate:.0f} turns/s, {busy / turns * 1000:.1f} ms of a core each, sends included", flush=True)
         print(
             f"  at {PACE} a second: p95 {answered:.0f} ms to the turn; to the send {median:.0f} median, {late:.0f} p95"
         )
         print(
-            f"  memory {begun:.0f} MB after {turns // 10:,} turns, {memory:.0f} after {turns * 11 // 10:,}", flush=True
+            f"  memory {begun:.0f} MB after {turns // 10:,} turns, {memory:.0f} after {turns * 11 // 10:,}; "
+            f"cold start to ready {cold:.1f} s",
+            flush=True,
         )
+    return rate
+
+
+def endurance(questions: Sequence[str], turns: int) -> None:
+    """Memory of one replica on SQLite as it grows: after a tenth of the turns, and after all."""
+    with replicas(1, None) as (database, running):
+        throughput(database, running, questions, turns // 10)
+        begun = running[0].memory()
+        print(f"memory {begun:.0f} MB after {turns // 10:,} turns", flush=True)
+        rate = throughput(database, running, questions, turns - turns // 10)
+        grown = running[0].memory()
+        print(f"memory {grown:.0f} MB after {turns:,} turns ({(grown / begun - 1) * 100:+.1f} %), {rate:.0f} turns/s")
 
 
 def main() -> None:
@@ -262,17 +289,24 @@ def main() -> None:
     parser.add_argument("folder", nargs="?")
     parser.add_argument("url", nargs="?")
     parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--endurance", type=int, default=0, help="memory after so many turns, and nothing else")
     given = parser.parse_args()
     if given.command:
         serve(given.folder, given.url)
         return
     questions = [question.text for question in load(ROOT / "tests" / "nlu" / "dev.yml")[0]]
+    if given.endurance:
+        endurance(questions, given.endurance)
+        return
     print(
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {given.turns} turns of {SENDERS} citizens", flush=True
     )
-    _report("SQLite, 1 process      ", 1, None, questions, given.turns)
+    rates = [_report("SQLite, 1 process      ", 1, None, questions, given.turns)]
     with postgres() as url:
-        _report("PostgreSQL, 2 processes", 2, url, questions, given.turns)
+        rates.append(_report("PostgreSQL, 2 processes", 2, url, questions, given.turns))
+    peer = bench_rasa.report(questions, min(given.turns, 1000), PACE)
+    if peer:
+        print(f"ours against its REST channel: {', '.join(f'{rate / peer:.1f} ×' for rate in rates)}")
 
 
 if __name__ == "__main__":

@@ -78,8 +78,13 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(model: Path, log: Path) -> Iterator[RunningRasa]:
+def running(model: Path, log: Path, *, channel: bool = False) -> Iterator[RunningRasa]:
     """A server with that model on a free port of 127.0.0.1; killed at the end.
+
+    Args:
+        model: its file.
+        log: what it says goes there.
+        channel: whether it also answers messages by its REST channel.
 
     Raises:
         RuntimeError: it did not answer in time; its log is named.
@@ -87,6 +92,7 @@ def running(model: Path, log: Path) -> Iterator[RunningRasa]:
     port = _free_port()
     command = [
         str(RASA), "run", "--enable-api", "--model", str(model), "--interface", "127.0.0.1", "--port", str(port),
+        *(["--connector", "rest"] if channel else []),
     ]  # fmt: skip
     start = time.perf_counter()
     with log.open("wb") as output:
