@@ -29,7 +29,7 @@ _NOTES = ("paused", "resumed", "resolved", "test_sent")
 def add(routes: APIRouter, console: Console) -> None:
     """The page and its forms."""
     reads = console.needs("notices")
-    manages = console.posts("notices.manage")
+    manages, holds = console.posts("notices.manage"), console.posts("notices.words")
     settings, clock, said = console.settings, console.clock, phrases("desk")
 
     async def page(
@@ -58,9 +58,7 @@ def add(routes: APIRouter, console: Console) -> None:
         return await page(request, who, wanted, after[:80], done=_note(done, about))
 
     @routes.post("/pause")
-    async def pause(
-        request: Request, who: Signed = manages, channel: str = Form(""), reason: str = Form("")
-    ) -> Response:
+    async def pause(request: Request, who: Signed = holds, channel: str = Form(""), reason: str = Form("")) -> Response:
         def change(session: Session) -> None:
             now = clock()
             _known(channel)
@@ -80,7 +78,7 @@ def add(routes: APIRouter, console: Console) -> None:
         return await changed(request, who, f"/staff/notices?done=paused&about={channel[:20]}", change)
 
     @routes.post("/resume")
-    async def resume(request: Request, who: Signed = manages, channel: str = Form("")) -> Response:
+    async def resume(request: Request, who: Signed = holds, channel: str = Form("")) -> Response:
         def change(session: Session) -> None:
             _known(channel)
             held = control.pauses(session, clock()).get(channel)

@@ -39,7 +39,7 @@ def add(routes: APIRouter, console: Console) -> None:
     """The list of templates, and the page of each."""
     reads = console.needs("notices")
     tries = console.posts("notices")
-    manages = console.posts("notices.manage")
+    manages = console.posts("notices.words")
     settings, clock, said = console.settings, console.clock, phrases("desk")
     office = office_name(settings)
 
