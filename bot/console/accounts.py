@@ -8,6 +8,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -82,7 +83,7 @@ def sign_in(session: Session, name: str, password: str, now: datetime, lasts: ti
         if staff.failed >= LOCK_AFTER:
             lasts = min(LOCK_FOR * 2 ** min(staff.locks, 10), LOCK_MOST)
             staff.failed, staff.locked_until, staff.locks = 0, now + lasts, staff.locks + 1
-            _audit(session, staff.office, name, "locked", name, now, minutes=int(lasts.total_seconds() // 60))
+            _audit(session, staff.office, name, "locked", name, now, {"minutes": int(lasts.total_seconds() // 60)})
         session.add(staff)
         return None
     staff.failed, staff.locked_until, staff.locks = 0, None, 0
@@ -94,7 +95,7 @@ def sign_in(session: Session, name: str, password: str, now: datetime, lasts: ti
             digest=_digest(token), staff=name, csrf=secrets.token_urlsafe(24), created_at=now, expires_at=now + lasts
         )
     )
-    _audit(session, staff.office, name, "sign_in", name, now)
+    _audit(session, staff.office, name, "sign_in", name, now, {})
     return token
 
 
@@ -191,11 +192,11 @@ def may_post(expected: str, csrf: str) -> bool:
 
 def audit(session: Session, staff: str, action: str, subject: str, now: datetime, **detail: object) -> None:
     """Writes who did what; their office is the one that the session is limited to."""
-    _audit(session, office_of(session), staff, action, subject, now, **detail)
+    _audit(session, office_of(session), staff, action, subject, now, detail)
 
 
 def _audit(
-    session: Session, office: str | None, staff: str, action: str, subject: str, now: datetime, **detail: object
+    session: Session, office: str | None, staff: str, action: str, subject: str, now: datetime, detail: dict[str, Any]
 ) -> None:
     session.add(
         Audit(staff=staff[:64], action=action, subject=subject[:100], detail=detail, at=now, office=office)

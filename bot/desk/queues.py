@@ -232,15 +232,18 @@ def hand_over(session: Session, conversation_id: int, staff: str, slug: str, off
     since = conversation.queued_at
     _let_go(session, conversation)
     _wait_again(session, conversation, "passed_on", now)
-    conversation.office, conversation.counter = slug, None
-    conversation.memory = to_json(replace(from_json(conversation.memory), office=slug))
-    for table in (Turn, DeskMessage):
-        mine = update(table).where(col(table.conversation_id) == conversation_id, col(table.at) >= since)
-        session.connection().execute(mine.values(office=slug))
-    session.connection().execute(update(Handoff).where(*_open(conversation)).values(office=slug))
+    conversation.counter = None
     place(session, conversation, now)
     text = T["to_citizen"]["transferred_office"].format(office=office.name, when=when(office, now))
     tell(session, conversation, text, f"transferred:{_once()}", now, by=staff)
+    # Last: from here on a session of the advisor's own office may not see it any more.
+    conversation.office = slug
+    conversation.memory = to_json(replace(from_json(conversation.memory), office=slug))
+    session.flush()
+    for table in (Turn, DeskMessage):
+        said = update(table).where(col(table.conversation_id) == conversation_id, col(table.at) >= since)
+        session.connection().execute(said.values(office=slug))
+    session.connection().execute(update(Handoff).where(*_open(conversation)).values(office=slug))
 
 
 def idle(conversation: Conversation, after: timedelta, office: Office, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from bot.clock import local
 from bot.notices import consent
 from bot.notices.routes import BY_USER, PHONE_CHANNELS, ZALO, Step, dedupe_key, put, routes
 from bot.settings import Settings
+from bot.storage.sight import EVERY_OFFICE
 from bot.storage.tables import Dossier, Outbox, StatusChange
 from bot.survey import surveys
 from bot.texts import phrases
@@ -185,6 +186,7 @@ def _first_allowed(session: Session, row: Outbox, settings: Settings, now: datet
             col(Outbox.state).in_(_UNDER_WAY_OR_OVER),
             or_(col(Outbox.sent_at) >= midnight, col(Outbox.state) == "sending"),
         )
+        .execution_options(**{EVERY_OFFICE: True})  # a citizen's phone counts what it gets from all offices
     ).one()
     return sending_time(midnight + timedelta(days=1), settings) if today >= settings.notices_per_recipient_day else now
 

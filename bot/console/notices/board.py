@@ -109,16 +109,16 @@ def add(routes: APIRouter, console: Console) -> None:
     ) -> Response:
         def change(session: Session) -> None:
             now = clock()
-            office = office_name(settings)
+            office = office_name(settings, who.office)
             row = trial.send(session, phone[:30], template, office, staff=who.name, settings=settings, now=now)
             accounts.audit(session, who.name, "test_notice", mask(row.recipient), now, template=template)
 
         return await changed(request, who, "/staff/notices?done=test_sent#thu", change)
 
 
-def office_name(settings: Settings) -> str:
-    """The office in whose name a preview or a test speaks."""
-    office = policy.configured_office(settings.catalog, settings.office)
+def office_name(settings: Settings, slug: str | None = None) -> str:
+    """The office in whose name a preview or a test speaks: one of several, else the default one."""
+    office = policy.configured_office(settings.catalog, slug or settings.office)
     return office.short_name if office else str(phrases("notices")["office"])
 
 
