@@ -433,10 +433,13 @@ class Service:
         """
         conversation.account = self.talk.offices.known(incoming.account)
         waits = not queues.is_quiet(conversation) and conversation.office is not None
+        before = conversation.office
         if "erase" in said.effects:
             conversation.office = None
         elif conversation.taken_by is None and (not waits or "handoff" in said.effects):
             conversation.office = said.memory.office or conversation.office
+        if conversation.office != before:
+            conversation.counter = None  # of the office before
 
     def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""

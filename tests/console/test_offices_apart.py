@@ -310,6 +310,24 @@ def test_a_citizen_of_no_known_office_is_seen_by_all_while_they_wait_and_then_by
         assert session.exec(select(Handoff.office).where(Handoff.conversation_id == number)).one() == THEIRS
 
 
+def test_of_a_citizen_who_turned_to_another_office_that_one_does_not_read_what_was_said_before(
+    province: Province,
+) -> None:
+    number = province.ids[OURS]["waiting"]
+    with province.database.write() as session:
+        talk = session.get_one(Conversation, number)
+        talk.office, talk.counter = THEIRS, None
+        session.add(
+            Turn(conversation_id=number, text="hoixamoi", intent="human", outcome="handoff", at=utc_now(),
+                 office=THEIRS)
+        )  # fmt: skip
+    thread = province.visit(f"advisor-{THEIRS}").get(f"/staff/inbox/{number}")
+    assert "hoixamoi" in thread.text
+    assert SECRET[OURS] not in thread.text
+    assert province.visit(f"advisor-{OURS}").get(f"/staff/inbox/{number}").status_code == 404
+    assert SECRET[OURS] in province.visit("admin").get(f"/staff/inbox/{number}").text
+
+
 def test_an_administrator_adds_accounts_of_their_own_office_alone(province: Province) -> None:
     member, over_all = province.visit(f"admin-{OURS}"), province.visit("admin")
     made = {"role": "advisor", "password": PASSWORD}
@@ -328,15 +346,14 @@ def test_an_administrator_adds_accounts_of_their_own_office_alone(province: Prov
 def test_figures_are_told_by_office_and_summed(province: Province) -> None:
     member, over_all = province.visit(f"leader-{OURS}"), province.visit("admin")
 
-    def questions(visitor: Visitor, query: str = "") -> str:
-        found = re.search(r'data-figure="questions">([^<]*)<', visitor.get(f"/staff/figures{query}").text)
-        assert found
-        return found[1]
+    def figures(visitor: Visitor, query: str = "") -> tuple[str, ...]:
+        page = visitor.get(f"/staff/figures{query}").text
+        return tuple(re.findall(r'data-figure="(?:questions|received|notices)">([^<]*)<', page))
 
-    assert [questions(member), questions(member, f"?office={THEIRS}")] == ["5", "5"]
-    assert [questions(over_all), questions(over_all, f"?office={THEIRS}"), questions(over_all, "?office=x")] == [
-        "10", "5", "10",
-    ]  # fmt: skip
+    assert figures(member) == figures(member, f"?office={THEIRS}") == ("5", "1", "4")
+    assert figures(over_all) == figures(over_all, "?office=x") == ("10", "2", "8")
+    assert figures(over_all, f"?office={THEIRS}") == ("5", "1", "4")
+    assert "Đông Phước" not in member.get(f"/staff/figures/report?office={THEIRS}").text
     assert "Đông Phước" in over_all.get(f"/staff/figures/report?office={THEIRS}").text
     assert 'name="office"' not in member.get("/staff/figures").text
 
