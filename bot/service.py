@@ -309,7 +309,8 @@ class Service:
         talk = self.talk.pinned(now)
         if incoming.kind == "text" and alerts.is_code(incoming.channel, incoming.text):
             return self._link(session, one, conversation, now)
-        dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
+        desk = talk.at(talk.offices.known(incoming.account) or memory.office, now)
+        dossiers = CitizenDossiers(session, incoming, self.settings, now, desk)
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
             said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel, incoming.account)
         else:
@@ -361,14 +362,14 @@ class Service:
         quiet = queues.is_quiet(conversation)
         first = conversation.version == 0 and conversation.created_at == now
         rendered = render_all(said.replies, incoming.channel)
-        office = self.talk.at(said.memory.office, now).office
+        if self.talk.offices.several:
+            self._note_office(conversation, incoming, said)
+        office = self.talk.at(conversation.office, now).office
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
         # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
         conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
-        if self.talk.offices.several:
-            self._note_office(conversation, incoming, said)
         assert conversation.id is not None  # noqa: S101 - flushed above
         understanding = {
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
