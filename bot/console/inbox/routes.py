@@ -55,7 +55,8 @@ def _pages(routes: APIRouter, console: Console, live: Live) -> None:
     @routes.get("/staff/inbox/stream")
     async def stream(request: Request, who: Signed = reads, conversation: int = 0) -> Response:
         async def still_in() -> bool:
-            return await console.signed(request) is not None
+            now = await console.signed(request)
+            return now is not None and now.office == who.office
 
         watched = conversation if 0 < conversation < LARGEST_ID else 0
         answer = live.open(Page(who.name, watched, who.office), still_in)
