@@ -109,6 +109,7 @@ class Service:
         self.database = database
         self.edits = edits or LiveEdits(database, settings.office)
         self.base = talk.desk  # what the files say, without the staff's edits
+        self.files = talk.at  # the same of one of several offices
         self.talk = replace(
             talk,
             desk=lambda now: self.edits.desk(talk.desk(now)),
@@ -293,7 +294,8 @@ class Service:
         talk = self.talk.pinned(now)
         if incoming.kind == "text" and alerts.is_code(incoming.channel, incoming.text):
             return self._link(session, one, conversation, rows, now)
-        dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
+        desk = talk.at(talk.offices.known(incoming.account) or memory.office, now)
+        dossiers = CitizenDossiers(session, incoming, self.settings, now, desk)
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
             said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel, incoming.account)
         else:
@@ -336,14 +338,14 @@ class Service:
         incoming, inbox_id = one.incoming, one.id
         quiet = queues.is_quiet(conversation)
         rendered = render_all(said.replies, incoming.channel)
-        office = self.talk.at(said.memory.office, now).office
+        if self.talk.offices.several:
+            self._note_office(conversation, incoming, said)
+        office = self.talk.at(conversation.office, now).office
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
         # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
         conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
-        if self.talk.offices.several:
-            self._note_office(conversation, incoming, said)
         assert conversation.id is not None  # noqa: S101 - flushed above
         understanding = {
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
@@ -395,12 +397,17 @@ class Service:
         """Whose the conversation is, of several offices, and which account it came to.
 
         Who waits for a person of one office, or talks to one, stays theirs though another office is asked about
-        meanwhile; who asks for one anew waits where they ask.
+        meanwhile; who asks for one anew waits where they ask. Who never said which stays with whoever answered them.
         """
         conversation.account = self.talk.offices.known(incoming.account)
         waits = not queues.is_quiet(conversation) and conversation.office is not None
-        if conversation.taken_by is None and (not waits or "handoff" in said.effects):
-            conversation.office = said.memory.office
+        before = conversation.office
+        if "erase" in said.effects:
+            conversation.office = None
+        elif conversation.taken_by is None and (not waits or "handoff" in said.effects):
+            conversation.office = said.memory.office or conversation.office
+        if conversation.office != before:
+            conversation.counter = None  # of the office before
 
     def _again(self, session: Session, incoming: Incoming, rows: TurnRows, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""

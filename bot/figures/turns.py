@@ -17,6 +17,7 @@ from sqlalchemy import case, func, select
 from sqlmodel import Session, col
 
 from bot.figures.period import Period
+from bot.storage.sight import only_own
 from bot.storage.tables import Handoff, Review, Turn
 
 QUICK_MS, SLOW_MS = 1_000, 5_000  # answered at once; answered while one waits
@@ -109,7 +110,7 @@ def asked(session: Session, period: Period) -> Asked:
             *keys, func.count(), func.count(waited), func.sum(waited),
             func.sum(case((waited <= QUICK_MS, 1), else_=0)), func.sum(case((waited > SLOW_MS, 1), else_=0)),
         )  # type: ignore[call-overload]
-        .where(col(Turn.day).between(period.first, period.last))
+        .where(*only_own(session, col(Turn.office)), col(Turn.day).between(period.first, period.last))
         .group_by(*keys)
     )  # fmt: skip
     return _summed(session.execute(query))
@@ -131,6 +132,20 @@ def _summed(rows: Iterable[Any]) -> Asked:
         asked.quick += int(quick or 0)
         asked.slow += int(slow or 0)
     return asked
+
+
+def asked_by_office(session: Session, period: Period) -> dict[str, Counter[Ending]]:
+    """Of several offices: slug → how the turns of a period ended; those of no known office are left out."""
+    keys = (Turn.office, Turn.procedure, Turn.outcome, Turn.intent)
+    query = (
+        select(*keys, func.count())  # type: ignore[call-overload]
+        .where(col(Turn.office).is_not(None), col(Turn.day).between(period.first, period.last))
+        .group_by(*keys)
+    )
+    found: dict[str, Counter[Ending]] = defaultdict(Counter)
+    for office, procedure, outcome, intent, count in session.execute(query):
+        found[office][ending(outcome, intent, procedure)] += count
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +175,7 @@ def people(session: Session, period: Period) -> People:
         select(Handoff.kind, Handoff.state, Handoff.created_at, Handoff.closed_at, Conversation.channel)  # type: ignore[call-overload]
         .join(Conversation, col(Conversation.id) == Handoff.conversation_id, isouter=True)
         .where(
+            *only_own(session, col(Handoff.office)),
             col(Handoff.kind).in_(("handoff", "complaint")),
             col(Handoff.created_at) >= period.start,
             col(Handoff.created_at) < period.end,
@@ -188,7 +204,7 @@ def correctness(session: Session, period: Period) -> Correctness:
     query = (
         select(col(Review.verdict), func.count())
         .join(Turn, col(Turn.id) == col(Review.turn_id))
-        .where(col(Turn.day) >= period.first, col(Turn.day) <= period.last)
+        .where(*only_own(session, col(Turn.office)), col(Turn.day) >= period.first, col(Turn.day) <= period.last)
         .group_by(col(Review.verdict))
     )
     counts = {str(verdict): int(count) for verdict, count in session.execute(query)}
