@@ -366,6 +366,8 @@ class Service:
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
         conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
+        if self.talk.offices.several:
+            self._note_office(conversation, incoming, said)
         assert conversation.id is not None  # noqa: S101 - flushed above
         understanding = {
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
@@ -383,6 +385,7 @@ class Service:
             "replies": {"replies": [], "draft": told} if drafted else {"replies": told},
             "at": now, "day": local(now).date(), "channel": incoming.channel,
             "waited_ms": _milliseconds(self.clock() - one.received_at), "reviewed": False,
+            "office": conversation.office,
         }  # fmt: skip
         note_doubt(session, turn, said.effects, first=first)
         session.connection().execute(_INSERT_TURN, turn)
@@ -407,6 +410,7 @@ class Service:
                     dedupe_key=f"reply:{inbox_id}:{number}",
                     body=message_json(message),
                     inbox_id=inbox_id,
+                    office=conversation.account,
                     not_before=now,
                     created_at=now,
                 ),
@@ -419,6 +423,17 @@ class Service:
             queues.settle_misses(session, conversation, now)
         otherwise = queues.BOT if conversation.queue == queues.WAITING else None
         queues.place(session, conversation, now, otherwise, nothing=quiet)
+
+    def _note_office(self, conversation: Conversation, incoming: Incoming, said: Said) -> None:
+        """Whose the conversation is, of several offices, and which account it came to.
+
+        Who waits for a person of one office, or talks to one, stays theirs though another office is asked about
+        meanwhile; who asks for one anew waits where they ask.
+        """
+        conversation.account = self.talk.offices.known(incoming.account)
+        waits = not queues.is_quiet(conversation) and conversation.office is not None
+        if conversation.taken_by is None and (not waits or "handoff" in said.effects):
+            conversation.office = said.memory.office
 
     def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""

@@ -11,7 +11,7 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, and_, update
 from sqlmodel import Session, col, select
 
 from bot.catalog import opening
@@ -120,10 +120,10 @@ def alert(
     channel = T["channels"].get(conversation.channel, conversation.channel)
     text = T["to_advisor"]["alert"].format(channel=channel, since=shown, link=address)
     told = 0
-    for chat in _listening(session):
+    for chat, account in _listening(session):
         for number, message in enumerate(render(Reply(text), chat.channel).messages):
             row = Outbox(
-                kind="reply", channel=chat.channel, recipient=chat.sender, body=message_json(message),
+                kind="reply", channel=chat.channel, recipient=chat.sender, body=message_json(message), office=account,
                 dedupe_key=f"alert:{first.id}:{now:%Y%m%d%H%M%S}:{chat.id}:{number}", not_before=now, created_at=now,
             )  # fmt: skip
             told += queue.put_outbox(session, row) is not None
@@ -141,6 +141,17 @@ def _unheard() -> tuple[ColumnElement[bool], ...]:
     return col(Handoff.state) == "open", col(Handoff.kind).in_(ALARMING), col(Handoff.alerted_at).is_(None)
 
 
-def _listening(session: Session) -> list[StaffChat]:
-    query = select(StaffChat, Staff).join(Staff, col(Staff.name) == StaffChat.staff).where(col(Staff.active).is_(True))
-    return [chat for chat, staff in session.exec(query.order_by(col(StaffChat.id))) if may(staff.role, "inbox")]
+def _listening(session: Session) -> list[tuple[StaffChat, str | None]]:
+    """The advisors' chats, each with the office whose account it wrote to."""
+    query = (
+        select(StaffChat, Staff, Conversation.account)
+        .join(Staff, col(Staff.name) == StaffChat.staff)
+        .join(
+            Conversation,
+            and_(col(Conversation.channel) == StaffChat.channel, col(Conversation.sender) == StaffChat.sender),
+            isouter=True,
+        )
+        .where(col(Staff.active).is_(True))
+        .order_by(col(StaffChat.id))
+    )
+    return [(chat, account) for chat, staff, account in session.exec(query) if may(staff.role, "inbox")]

@@ -149,7 +149,8 @@ def _tell(
     for number, body in enumerate(bodies):
         row = Outbox(
             kind="reply", channel=conversation.channel, recipient=conversation.sender, inbox_id=held.inbox_id,
-            dedupe_key=f"held:{held.id}:{number}", body=body, not_before=now, created_at=now,
+            dedupe_key=f"held:{held.id}:{number}", body=body, office=conversation.account, not_before=now,
+            created_at=now,
         )  # fmt: skip
         queue.put_outbox(session, row)
     turn = session.exec(select(Turn).where(Turn.inbox_id == held.inbox_id)).first()

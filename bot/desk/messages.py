@@ -85,7 +85,8 @@ def tell(
     """
     kind = "advisor" if name else "notice"
     values = {
-        "conversation_id": conversation.id, "key": key, "kind": kind, "by": by, "name": name, "text": text, "at": now
+        "conversation_id": conversation.id, "key": key, "kind": kind, "by": by, "name": name, "text": text, "at": now,
+        "office": conversation.office,
     }  # fmt: skip
     insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     fresh = insert(DeskMessage).values(**values).on_conflict_do_nothing(index_elements=["conversation_id", "key"])
@@ -99,7 +100,8 @@ def tell(
     for number, message in enumerate(render(Reply(said), conversation.channel).messages):
         row = Outbox(
             kind="reply", channel=conversation.channel, recipient=conversation.sender,
-            dedupe_key=f"desk:{message_id}:{number}", body=message_json(message), not_before=now, created_at=now,
+            dedupe_key=f"desk:{message_id}:{number}", body=message_json(message), office=conversation.account,
+            not_before=now, created_at=now,
         )  # fmt: skip
         outbox_id = queue.put_outbox(session, row) or outbox_id
     session.get_one(DeskMessage, message_id).outbox_id = outbox_id

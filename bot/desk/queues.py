@@ -99,8 +99,11 @@ def ask(session: Session, conversation: Conversation, kind: str, text: str, now:
     """Notes that a citizen waits for a person (a kind of ``WAITS``), or left a rating."""
     assert conversation.id is not None  # noqa: S101 - it is in the table
     session.add(
-        Handoff(conversation_id=conversation.id, kind=kind, text=text, taken_by=conversation.taken_by, created_at=now)
-    )
+        Handoff(
+            conversation_id=conversation.id, kind=kind, text=text, taken_by=conversation.taken_by, created_at=now,
+            office=conversation.office,
+        )
+    )  # fmt: skip
 
 
 def unsent(session: Session, row: Outbox, now: datetime) -> None:

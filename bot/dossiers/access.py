@@ -169,6 +169,7 @@ def send_code(session: Session, citizen: Citizen, code: str, settings: Settings,
         Outbox(
             kind="otp", channel=consent.SMS, recipient=dossier.phone, dedupe_key=f"otp:{row.id}",
             body={"text": text, "buttons": []}, demo=dossier.demo, not_before=now, expires_at=expires, created_at=now,
+            office=policy.office_of(code, settings),
         ),
     )  # fmt: skip
 

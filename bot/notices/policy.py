@@ -18,6 +18,7 @@ from sqlmodel import Session, col, func, select
 
 from bot.catalog.loading import CatalogError
 from bot.catalog.office import Office, load_office
+from bot.catalog.offices import Offices, load_offices
 from bot.clock import local
 from bot.notices import consent
 from bot.notices.routes import BY_USER, PHONE_CHANNELS, ZALO, Step, dedupe_key, put, routes
@@ -102,9 +103,11 @@ def tell(
     like = Outbox(
         kind=KIND, channel="", recipient="", dedupe_key="", event=event, occurrence=occurrence,
         priority=PRIORITIES.get(event, 0), not_before=first, expires_at=first + VALID_FOR, created_at=now,
+        office=office_of(dossier.code, settings),
     )  # fmt: skip
+    several, template = len(settings.offices) > 1, _template(event, dossier.return_mode, fields)
     told = [
-        put(session, steps, dossier, like, _template(event, dossier.return_mode, fields), fields)
+        put(session, steps, dossier, like, template, fields, several=several)
         for steps in routes(session, dossier, event, settings)
     ]
     return next((one for one in told if one is not None), None)
@@ -243,6 +246,11 @@ def sending_time(moment: datetime, settings: Settings) -> datetime:
     return moment
 
 
+def office_of(code: str, settings: Settings) -> str | None:
+    """Slug of the office that a dossier's code belongs to; None where there is one office alone, or it is nobody's."""
+    return configured_offices(settings.catalog, settings.offices).of_code(code) if len(settings.offices) > 1 else None
+
+
 def office_name(dossier: Dossier, settings: Settings) -> str:
     """The office a notice speaks for: the dossier's own, else the configured one's short name."""
     configured = configured_office(settings.catalog, settings.office)
@@ -265,6 +273,16 @@ def configured_office(root: Path, slug: str) -> Office | None:
     except CatalogError as error:
         log.warning("hồ sơ cơ quan không đọc được, tin báo dùng tên chung: %s", error)
         return None
+
+
+@lru_cache(maxsize=8)
+def configured_offices(root: Path, slugs: tuple[str, ...]) -> Offices:
+    """All offices; none where they can't be read, which must not stop a status change."""
+    try:
+        return load_offices(root, slugs)
+    except CatalogError as error:
+        log.warning("hồ sơ các cơ quan không đọc được: %s", error)
+        return Offices()
 
 
 def _template(event: str, return_mode: str, fields: Mapping[str, str]) -> str:

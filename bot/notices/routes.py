@@ -83,7 +83,14 @@ def _reachable(session: Session, step: Step) -> bool:
 
 
 def put(
-    session: Session, steps: tuple[Step, ...], dossier: Dossier, like: Outbox, template: str, fields: dict[str, str]
+    session: Session,
+    steps: tuple[Step, ...],
+    dossier: Dossier,
+    like: Outbox,
+    template: str,
+    fields: dict[str, str],
+    *,
+    several: bool = False,
 ) -> int | None:
     """Puts a notice on the first of its ways into the outbox, the others noted behind it.
 
@@ -91,9 +98,10 @@ def put(
         session: the transaction.
         steps: at least one.
         dossier: it is about.
-        like: event, occurrence, priority and times; not stored itself.
+        like: office, event, occurrence, priority and times; not stored itself.
         template: name of the text.
         fields: of the template.
+        several: whether there are several offices: a chat is written to from the account that it wrote to.
 
     Returns:
         The outbox id; None where this recipient has the notice of this occurrence already.
@@ -113,8 +121,15 @@ def put(
         dedupe_key=dedupe_key(first, dossier.code, like.event or "", like.occurrence or ""), body=body,
         dossier_code=dossier.code, event=like.event, occurrence=like.occurrence, demo=dossier.demo,
         priority=like.priority, not_before=like.not_before, expires_at=like.expires_at, created_at=like.created_at,
+        office=_account(session, first) if several and first.channel not in PHONE_CHANNELS else like.office,
     )  # fmt: skip
     return queue.put_outbox(session, row)
+
+
+def _account(session: Session, step: Step) -> str | None:
+    channel = ZALO if step.channel == BY_USER else step.channel
+    where = (Conversation.channel == channel, Conversation.sender == step.recipient)
+    return session.exec(select(Conversation.account).where(*where)).first()
 
 
 def dedupe_key(step: Step, code: str, event: str, occurrence: str) -> str:
@@ -131,7 +146,7 @@ def fall_back(session: Session, row: Outbox, settings: Settings, now: datetime) 
     Returns:
         The new outbox id; None where there is no other way, or it is no notice.
     """
-    from bot.notices.policy import sending_time  # noqa: PLC0415 - the two know each other
+    from bot.notices.policy import office_of, sending_time  # noqa: PLC0415 - the two know each other
 
     route = [Step(str(channel), str(recipient)) for channel, recipient in row.body.get("route") or ()]
     dossier = session.get(Dossier, row.dossier_code) if row.kind == "notice" else None
@@ -140,5 +155,7 @@ def fall_back(session: Session, row: Outbox, settings: Settings, now: datetime) 
     like = Outbox(
         kind="notice", channel="", recipient="", dedupe_key="", event=row.event, occurrence=row.occurrence,
         priority=row.priority, not_before=sending_time(now, settings), expires_at=row.expires_at, created_at=now,
+        office=office_of(dossier.code, settings),
     )  # fmt: skip
-    return put(session, tuple(route), dossier, like, str(row.body["template"]), dict(row.body["fields"]))
+    template, fields = str(row.body["template"]), dict(row.body["fields"])
+    return put(session, tuple(route), dossier, like, template, fields, several=len(settings.offices) > 1)
