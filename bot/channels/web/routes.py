@@ -228,7 +228,8 @@ def router(service: Service, templates: Jinja2Templates, streams: Streams) -> AP
     framed = bool(service.settings.embed_origins)
     own_doors = ((OWN_PAGE, page_of), (FRAME, frame_of))
     for shared, of_office in own_doors if framed else own_doors[:1]:
-        chats = {None: chat(shared), **{slug: chat(of_office(slug)) for slug in service.settings.offices}}
+        chats: dict[str | None, Chat] = {slug: chat(of_office(slug)) for slug in service.settings.offices}
+        chats[None] = chat(shared)
         _add(routes, shared, chats)
         _add(routes, of_office("{slug}"), chats)
 
