@@ -7,13 +7,18 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import BadInputError
+from bot.office_accounts import OfficeAccounts, read_accounts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -171,6 +176,8 @@ class Settings(BaseSettings):
     keep_talk_days: int = Field(90, ge=1, validation_alias="MOTCUA_KEEP_TALK_DAYS")
     keep_lookups_days: int = Field(30, ge=1, validation_alias="MOTCUA_KEEP_LOOKUPS_DAYS")
 
+    _accounts: Mapping[str, OfficeAccounts] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _offices(self) -> Self:
         """The office that is the default: ``MOTCUA_OFFICE``, else the first of ``MOTCUA_OFFICES``."""
@@ -217,6 +224,21 @@ class Settings(BaseSettings):
     def offices(self) -> tuple[str, ...]:
         """The slugs of all offices of this deployment, in order; mostly the one."""
         return _listed(self.office_list) or (self.office,)
+
+    def with_accounts(self, accounts: Mapping[str, OfficeAccounts]) -> Self:
+        """The same with the offices' own accounts: slug → those that it has."""
+        copy = self.model_copy()
+        copy._accounts = accounts  # noqa: SLF001 - our own
+        return copy
+
+    def owners(self, field: str) -> tuple[str, ...]:
+        """The offices that have an own account of a kind (a field of ``OfficeAccounts``), in order."""
+        return tuple(slug for slug in self.offices if getattr(self._accounts.get(slug), field, None) is not None)
+
+    def at(self, office: str | None) -> Self:
+        """The settings as an office's own accounts see them; None, or one without: as they are."""
+        own = self._accounts.get(office or "")
+        return self.model_copy(update=own.replacing()) if own else self
 
     @property
     def embed_origins(self) -> tuple[str, ...]:
@@ -290,7 +312,10 @@ def load_settings() -> Settings:
         SettingsError: one line a wrong variable: its name and what is expected.
     """
     try:
-        return Settings()
+        settings = Settings()
+        return settings.with_accounts(read_accounts(os.environ, settings.offices))
+    except BadInputError as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         lines = []
         for item in error.errors(include_url=False, include_input=False):

@@ -74,6 +74,7 @@ class ZaloOa:
     """The running channel (``bot.channels.port.PushChannel``)."""
 
     name = CHANNEL
+    account: str | None = None
 
     def __init__(
         self,
