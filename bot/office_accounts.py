@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -33,6 +33,9 @@ class OfficeAccounts(BaseModel):
     twilio_from: str | None = Field(None, min_length=3, max_length=20)
     twilio_messaging_service_sid: str | None = Field(None, pattern="^MG[0-9a-zA-Z]{32}$")
     esms_brandname: str | None = Field(None, min_length=1, max_length=20)
+    sms_number: str | None = Field(
+        None, pattern=r"^\+?[0-9]{3,15}$"
+    )  # where citizens write to, by the generic web hook
 
     @field_validator("telegram_webhook_secret")
     @classmethod
@@ -41,9 +44,9 @@ class OfficeAccounts(BaseModel):
             raise ValueError("Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
         return secret
 
-    def replacing(self) -> dict[str, object]:
-        """What takes the place of the shared settings of the same names; what goes with an own account, too."""
-        told: dict[str, object] = self.model_dump(exclude_none=True)
+    def replacing(self, names: Collection[str]) -> dict[str, object]:
+        """What takes the place of the shared settings of these names; what goes with an own account, too."""
+        told: dict[str, object] = self.model_dump(exclude_none=True, include=set(names))
         for own, beside in _BESIDE.items():
             if own in told:
                 told.setdefault(beside, None)
@@ -57,7 +60,7 @@ _BESIDE = {
     "twilio_from": "twilio_messaging_service_sid",
 }
 # Without these an office's bot cannot be told from another's.
-_NOT_SHARED = ("telegram_token", "zalo_bot_token", "twilio_from", "twilio_messaging_service_sid")
+_NOT_SHARED = ("telegram_token", "zalo_bot_token", "twilio_from", "twilio_messaging_service_sid", "sms_number")
 
 
 def read_accounts(environment: Mapping[str, str], offices: tuple[str, ...]) -> dict[str, OfficeAccounts]:
@@ -107,6 +110,12 @@ def _checked(slug: str, values: Mapping[str, str]) -> OfficeAccounts:
         first = error.errors(include_url=False, include_input=False)[0]
         name = f"{str(first['loc'][0]).upper()}_{slug.upper().replace('-', '_')}"
         raise BadInputError(f"{name}: {str(first['msg']).removeprefix('Value error, ')}") from None
+
+
+def bare_number(number: str) -> str:
+    """A telephone number or short code as digits alone, those of Vietnam with their 84; "" for a name."""
+    digits = "".join(re.findall("[0-9]", number)) if re.fullmatch(r"[+0-9 ().-]*", number) else ""
+    return f"84{digits[1:]}" if digits.startswith("0") else digits
 
 
 def key(channel: str, account: str | None) -> str:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationEr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import BadInputError
-from bot.office_accounts import OfficeAccounts, read_accounts
+from bot.office_accounts import OfficeAccounts, bare_number, read_accounts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -238,7 +238,27 @@ class Settings(BaseSettings):
     def at(self, office: str | None) -> Self:
         """The settings as an office's own accounts see them; None, or one without: as they are."""
         own = self._accounts.get(office or "")
-        return self.model_copy(update=own.replacing()) if own else self
+        return self.model_copy(update=own.replacing(type(self).model_fields)) if own else self
+
+    def sender_of(self, office: str | None) -> tuple[str | None, ...]:
+        """What SMS of an office are sent from, whichever the gateway."""
+        own = self.at(office)
+        return own.twilio_messaging_service_sid, own.twilio_from, own.esms_brandname
+
+    def office_of_sms(self, number: str, service: str = "") -> str | None:
+        """The office whose own number or messaging service an SMS was sent to, None for the shared one.
+
+        Args:
+            number: as the gateway tells it.
+            service: Twilio's id of the messaging service, where it tells one.
+        """
+        bare = bare_number(number)
+        for slug, own in self._accounts.items():
+            if service and service == own.twilio_messaging_service_sid:
+                return slug
+            if bare and bare in {bare_number(own.sms_number or ""), bare_number(own.twilio_from or "")}:
+                return slug
+        return None
 
     @property
     def embed_origins(self) -> tuple[str, ...]:

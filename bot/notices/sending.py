@@ -170,6 +170,7 @@ def parcel_of(row: Outbox, now: datetime) -> Parcel:
         since=row.created_at - _SKEW,
         template=row.event or "",
         fields=row.body.get("fields") or {},
+        office=row.office,
     )
 
 
@@ -227,8 +228,14 @@ def _store_failure(
                 queue.retry_later(session, notice_id, claim.owner, now, told, delay)
         elif error.kind == "account":
             _SENDS.labels(claim.channel, "account").inc()
-            control.stop_for_account(session, claim.channel, told, now)
-            if queue.retry_later(session, notice_id, claim.owner, now, told, timedelta()) == "waiting":
+            if error.sender and settings.sender_of(claim.parcel.office) != settings.sender_of(None):
+                # One office's own sender: what leaves from the others' must not wait for it.
+                log.error("người gửi riêng của %s bị từ chối: %s", claim.parcel.office, told)
+                delay = _in_hours(claim, settings, now, control.ACCOUNT_PAUSE)
+            else:
+                control.stop_for_account(session, claim.channel, told, now)
+                delay = timedelta()
+            if queue.retry_later(session, notice_id, claim.owner, now, told, delay) == "waiting":
                 session.get_one(Outbox, notice_id).attempts -= 1  # the message is not to blame
         else:
             _SENDS.labels(claim.channel, error.kind).inc()
