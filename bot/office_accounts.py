@@ -10,6 +10,7 @@ bare: a number is one person whichever of our numbers they write to.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -28,6 +29,9 @@ class OfficeAccounts(BaseModel):
 
     telegram_token: SecretStr | None = None
     telegram_webhook_secret: SecretStr | None = Field(None, min_length=16, max_length=256)
+    zalo_oa_id: str | None = Field(None, pattern=r"^\d{5,30}$")  # of an Official Account under the one application
+    zalo_oa_secret: SecretStr | None = None
+    zalo_templates: str | None = None
     zalo_bot_token: SecretStr | None = None
     zalo_bot_webhook_secret: SecretStr | None = Field(None, min_length=8, max_length=256)
     twilio_from: str | None = Field(None, min_length=3, max_length=20)
@@ -44,23 +48,33 @@ class OfficeAccounts(BaseModel):
             raise ValueError("Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
         return secret
 
+    @field_validator("zalo_templates")
+    @classmethod
+    def _by_event(cls, templates: str | None) -> str | None:
+        if templates is not None:
+            template_ids(templates)
+        return templates
+
     def replacing(self, names: Collection[str]) -> dict[str, object]:
         """What takes the place of the shared settings of these names; what goes with an own account, too."""
-        told: dict[str, object] = self.model_dump(exclude_none=True, include=set(names))
-        for own, beside in _BESIDE.items():
+        told: dict[str, object] = self.model_dump(exclude_none=True)
+        for own, (beside, otherwise) in _BESIDE.items():
             if own in told:
-                told.setdefault(beside, None)
-        return told
+                told.setdefault(beside, otherwise)
+        return {name: value for name, value in told.items() if name in names}
 
 
 # What belongs to the account of the first, and is never the shared account's.
 _BESIDE = {
-    "telegram_token": "telegram_webhook_secret",
-    "zalo_bot_token": "zalo_bot_webhook_secret",
-    "twilio_from": "twilio_messaging_service_sid",
+    "telegram_token": ("telegram_webhook_secret", None),
+    "zalo_bot_token": ("zalo_bot_webhook_secret", None),
+    "zalo_oa_id": ("zalo_templates", ""),
+    "twilio_from": ("twilio_messaging_service_sid", None),
 }
 # Without these an office's bot cannot be told from another's.
-_NOT_SHARED = ("telegram_token", "zalo_bot_token", "twilio_from", "twilio_messaging_service_sid", "sms_number")
+_NOT_SHARED = (
+    "telegram_token", "zalo_oa_id", "zalo_bot_token", "twilio_from", "twilio_messaging_service_sid", "sms_number",
+)  # fmt: skip
 
 
 def read_accounts(environment: Mapping[str, str], offices: tuple[str, ...]) -> dict[str, OfficeAccounts]:
@@ -110,6 +124,21 @@ def _checked(slug: str, values: Mapping[str, str]) -> OfficeAccounts:
         first = error.errors(include_url=False, include_input=False)[0]
         name = f"{str(first['loc'][0]).upper()}_{slug.upper().replace('-', '_')}"
         raise BadInputError(f"{name}: {str(first['msg']).removeprefix('Value error, ')}") from None
+
+
+def template_ids(templates: str) -> dict[str, str]:
+    """Event → id of its registered Zalo template.
+
+    Raises:
+        ValueError: it is something else; says what is expected.
+    """
+    try:
+        ids = json.loads(templates) if templates else {}
+    except ValueError:
+        ids = None
+    if not isinstance(ids, dict) or not all(isinstance(one, str) and one for one in ids.values()):
+        raise ValueError('cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}')
+    return ids
 
 
 def bare_number(number: str) -> str:

@@ -24,7 +24,8 @@ def open_channels(settings: Settings, database: Database, clock: Clock) -> list[
     if settings.has_zalo_oa:
         from bot.channels.zalo_oa.channel import ZaloOa  # noqa: PLC0415
 
-        channels.append(ZaloOa(settings, database, clock))
+        accounts = [None, *settings.owners("zalo_oa_id")]
+        channels += [ZaloOa(settings, database, clock, account=account) for account in accounts]
     return channels
 
 
