@@ -231,6 +231,11 @@ class Settings(BaseSettings):
         """The offices that have an own account of a kind (a field of ``OfficeAccounts``), in order."""
         return tuple(slug for slug in self.offices if getattr(self._accounts.get(slug), field, None) is not None)
 
+    def accounts(self, field: str) -> tuple[str | None, ...]:
+        """The accounts of a kind that are set up: None for the shared one, then the offices that have their own."""
+        shared = (None,) if getattr(self, field) is not None else ()
+        return shared + self.owners(field)
+
     def at(self, office: str | None) -> Self:
         """The settings as an office's own accounts see them; None, or one without: as they are."""
         own = self._accounts.get(office or "")

@@ -13,11 +13,11 @@ from bot.storage.database import Database
 def open_channels(settings: Settings, database: Database, clock: Clock) -> list[PushChannel]:
     """The channels that push, not connected yet; each library is imported only where its channel is on."""
     channels: list[PushChannel] = []
-    if telegram := accounts_of(settings, "telegram_token"):
+    if telegram := settings.accounts("telegram_token"):
         from bot.channels.telegram import Telegram  # noqa: PLC0415
 
         channels += [Telegram(settings, clock, account) for account in telegram]
-    if zalo_bots := accounts_of(settings, "zalo_bot_token"):
+    if zalo_bots := settings.accounts("zalo_bot_token"):
         from bot.channels.zalo_bot import ZaloBot  # noqa: PLC0415
 
         channels += [ZaloBot(settings, database, clock, account) for account in zalo_bots]
@@ -27,12 +27,6 @@ def open_channels(settings: Settings, database: Database, clock: Clock) -> list[
         accounts = [None, *settings.owners("zalo_oa_id")]
         channels += [ZaloOa(settings, database, clock, account=account) for account in accounts]
     return channels
-
-
-def accounts_of(settings: Settings, field: str) -> list[str | None]:
-    """The accounts of a kind that are set up: None for the shared one, then the offices that have their own."""
-    shared: list[str | None] = [None] if getattr(settings, field) is not None else []
-    return shared + list(settings.owners(field))
 
 
 def open_gateways(settings: Settings, database: Database, clock: Clock) -> Gateways:

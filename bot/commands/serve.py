@@ -81,7 +81,9 @@ def _bot(settings: Settings, field: str) -> str:
 def _zalo_oa(settings: Settings) -> str:
     if not settings.has_zalo_oa:
         return "tắt; đặt ZALO_APP_ID, ZALO_APP_SECRET, ZALO_OA_SECRET để bật, cần địa chỉ công khai https"
-    return "bật (web hook)" if settings.public_base_url else "bật, nhưng chưa đặt PUBLIC_BASE_URL (https) để nhận tin"
+    own = settings.owners("zalo_oa_id")
+    how = "bật (web hook)" if settings.public_base_url else "bật, nhưng chưa đặt PUBLIC_BASE_URL (https) để nhận tin"
+    return how + (f"; OA riêng: {', '.join(own)}" if own else "")
 
 
 def _sms(settings: Settings) -> str:
