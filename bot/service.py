@@ -133,6 +133,7 @@ class Service:
         self.database = database
         self.edits = edits or LiveEdits(database, settings.office)
         self.base = talk.desk  # what the files say, without the staff's edits
+        self.files = talk.at  # the same of one of several offices
         self.talk = replace(
             talk,
             desk=lambda now: self.edits.desk(talk.desk(now)),
@@ -431,12 +432,17 @@ class Service:
         """Whose the conversation is, of several offices, and which account it came to.
 
         Who waits for a person of one office, or talks to one, stays theirs though another office is asked about
-        meanwhile; who asks for one anew waits where they ask.
+        meanwhile; who asks for one anew waits where they ask. Who never said which stays with whoever answered them.
         """
         conversation.account = self.talk.offices.known(incoming.account)
         waits = not queues.is_quiet(conversation) and conversation.office is not None
-        if conversation.taken_by is None and (not waits or "handoff" in said.effects):
-            conversation.office = said.memory.office
+        before = conversation.office
+        if "erase" in said.effects:
+            conversation.office = None
+        elif conversation.taken_by is None and (not waits or "handoff" in said.effects):
+            conversation.office = said.memory.office or conversation.office
+        if conversation.office != before:
+            conversation.counter = None  # of the office before
 
     def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""

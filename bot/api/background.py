@@ -199,8 +199,10 @@ class Background:
 
     async def _desk(self) -> None:
         now = self.clock()
-        office = self.service.talk.desk(now).office
-        if await run_in_threadpool(desk_sweep, self.database, self.settings, office, now):
+        talk = self.service.talk
+        slugs = talk.offices.slugs if talk.offices.several else ()
+        offices = {slug: talk.at(slug, now).office for slug in (None, *slugs)}
+        if await run_in_threadpool(desk_sweep, self.database, self.settings, offices, now):
             for name in ("web", "sms", *self.names):
                 self._ring(name)
         await asyncio.sleep(SWEEP_SECONDS)

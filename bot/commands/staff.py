@@ -22,6 +22,9 @@ def configure(_name: str, parser: argparse.ArgumentParser) -> None:
         metavar="VAI_TRÒ",
         help="advisor (tư vấn), reception (một cửa), admin (quản trị), leader (lãnh đạo)",
     )
+    add.add_argument(
+        "--office", metavar="CƠ_QUAN", help="một trong MOTCUA_OFFICES; bỏ trống: thấy mọi cơ quan"
+    )  # fmt: skip
     add.add_argument("--password-stdin", action="store_true", help="đọc mật khẩu từ dòng đầu của stdin")
     add.set_defaults(run=_add)
 
@@ -39,9 +42,13 @@ def _add(args: argparse.Namespace) -> int:
     from bot.console.accounts import add_staff  # noqa: PLC0415
     from bot.storage.database import open_database  # noqa: PLC0415
 
-    database = open_database(load_settings())
+    settings = load_settings()
+    if args.office is not None and args.office not in settings.offices:
+        raise BadInputError(f"--office {args.office!r}: cần một trong {', '.join(settings.offices)}")
+    database = open_database(settings)
     password = _password(from_stdin=args.password_stdin)
     with database.write() as session:
-        add_staff(session, args.name, args.role, password, utc_now())
-    print(f"Đã thêm tài khoản {args.name} ({args.role}).")
+        add_staff(session, args.name, args.role, password, utc_now(), args.office)
+    where = f", {args.office}" if args.office else ""
+    print(f"Đã thêm tài khoản {args.name} ({args.role}{where}).")
     return 0

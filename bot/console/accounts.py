@@ -8,6 +8,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -15,6 +16,7 @@ from sqlmodel import Session, col, delete
 
 from bot.console.permissions import ROLES
 from bot.errors import BadInputError
+from bot.storage.sight import office_of
 from bot.storage.tables import Audit, Staff, StaffSession
 
 MIN_PASSWORD = 10
@@ -31,8 +33,8 @@ _HASHER = PasswordHasher(time_cost=PASSES, memory_cost=KIB, parallelism=1)
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
-def add_staff(session: Session, name: str, role: str, password: str, now: datetime) -> None:
-    """Adds an account.
+def add_staff(session: Session, name: str, role: str, password: str, now: datetime, office: str | None = None) -> None:
+    """Adds an account; ``office``: slug of theirs, None for who sees all offices.
 
     Raises:
         BadInputError: the name is taken or odd, the role unknown, the password too short.
@@ -45,7 +47,7 @@ def add_staff(session: Session, name: str, role: str, password: str, now: dateti
         raise BadInputError(f"mật khẩu: cần từ {MIN_PASSWORD} đến {MAX_PASSWORD} ký tự")
     if session.get(Staff, name) is not None:
         raise BadInputError(f"tên đăng nhập {name!r} đã có")
-    session.add(Staff(name=name, role=role, password_hash=_HASHER.hash(password), created_at=now))
+    session.add(Staff(name=name, role=role, password_hash=_HASHER.hash(password), created_at=now, office=office))
 
 
 def set_password(session: Session, name: str, password: str) -> None:
@@ -81,7 +83,7 @@ def sign_in(session: Session, name: str, password: str, now: datetime, lasts: ti
         if staff.failed >= LOCK_AFTER:
             lasts = min(LOCK_FOR * 2 ** min(staff.locks, 10), LOCK_MOST)
             staff.failed, staff.locked_until, staff.locks = 0, now + lasts, staff.locks + 1
-            audit(session, name, "locked", name, now, minutes=int(lasts.total_seconds() // 60))
+            _audit(session, staff.office, name, "locked", name, now, {"minutes": int(lasts.total_seconds() // 60)})
         session.add(staff)
         return None
     staff.failed, staff.locked_until, staff.locks = 0, None, 0
@@ -93,7 +95,7 @@ def sign_in(session: Session, name: str, password: str, now: datetime, lasts: ti
             digest=_digest(token), staff=name, csrf=secrets.token_urlsafe(24), created_at=now, expires_at=now + lasts
         )
     )
-    audit(session, name, "sign_in", name, now)
+    _audit(session, staff.office, name, "sign_in", name, now, {})
     return token
 
 
@@ -153,6 +155,18 @@ def set_role(session: Session, name: str, role: str) -> str:
     return before
 
 
+def set_office(session: Session, name: str, office: str | None) -> str | None:
+    """Gives an account to another office, None for all of them; returns the office before.
+
+    Raises:
+        BadInputError: no such account.
+    """
+    staff = account(session, name)
+    before, staff.office = staff.office, office
+    session.add(staff)
+    return before
+
+
 def set_active(session: Session, name: str, *, active: bool) -> None:
     """Lets an account in, or shuts it out at once.
 
@@ -177,8 +191,16 @@ def may_post(expected: str, csrf: str) -> bool:
 
 
 def audit(session: Session, staff: str, action: str, subject: str, now: datetime, **detail: object) -> None:
-    """Writes who did what."""
-    session.add(Audit(staff=staff[:64], action=action, subject=subject[:100], detail=detail, at=now))
+    """Writes who did what; their office is the one that the session is limited to."""
+    _audit(session, office_of(session), staff, action, subject, now, detail)
+
+
+def _audit(
+    session: Session, office: str | None, staff: str, action: str, subject: str, now: datetime, detail: dict[str, Any]
+) -> None:
+    session.add(
+        Audit(staff=staff[:64], action=action, subject=subject[:100], detail=detail, at=now, office=office)
+    )  # fmt: skip
 
 
 def _digest(token: str) -> str:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
+from bot.catalog.answers import Desk
 from bot.clock import local
 from bot.console import accounts
 from bot.console.numbers import typed_number
@@ -39,21 +40,25 @@ SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 class Kept:
-    """The figures last made, for the charts of the same page. Of this process; a stranger makes them anew."""
+    """The figures last made, for the charts of the same page. Of this process; a stranger makes them anew.
+
+    Those of each office (None: of all) are kept apart.
+    """
 
     def __init__(self) -> None:
-        self._figures: dict[Period, tuple[datetime, Overview]] = {}
+        self._figures: dict[tuple[Period, str | None], tuple[datetime, Overview]] = {}
 
-    def keep(self, figures: Overview, now: datetime) -> None:
+    def keep(self, figures: Overview, now: datetime, office: str | None) -> None:
         """Keeps them for ``KEEP``."""
-        self._figures.pop(figures.period, None)
-        self._figures[figures.period] = (now, figures)
+        key = figures.period, office
+        self._figures.pop(key, None)
+        self._figures[key] = (now, figures)
         while len(self._figures) > MOST_KEPT:
             self._figures.pop(next(iter(self._figures)))
 
-    def get(self, period: Period, now: datetime) -> Overview | None:
+    def get(self, period: Period, now: datetime, office: str | None) -> Overview | None:
         """The figures of a period, None where they are too old or were never made."""
-        at, figures = self._figures.get(period, (now, None))
+        at, figures = self._figures.get((period, office), (now, None))
         return figures if now - at <= KEEP else None
 
 
@@ -66,14 +71,23 @@ def router(console: Console) -> APIRouter:
     kept = Kept()
     demo = console.settings.demo
 
-    def names() -> Names:
-        desk = console.service.talk.desk(console.clock())
-        return names_of(desk.catalog, desk.office)
+    offices = console.service.talk.offices
 
-    async def figures_of(period: Period) -> Overview:
-        now = console.clock()
-        made = await console.read(lambda session: overview(session, period, names(), now, demo=demo))
-        kept.keep(made, now)
+    def desk(office: str | None) -> Desk:
+        return console.service.talk.at(office, console.clock())
+
+    def names(office: str | None) -> Names:
+        at = desk(office)
+        return names_of(at.catalog, at.office)
+
+    def one_of(who: Signed, office: str) -> str | None:
+        """The office whose figures are shown: one's own; for who sees all the one asked for, None for all."""
+        return who.office or (offices.known(office) if offices.several else None)
+
+    async def figures_of(period: Period, office: str | None) -> Overview:
+        now, known = console.clock(), names(office)
+        made = await console.read(lambda session: overview(session, period, known, now, demo=demo), office=office)
+        kept.keep(made, now, office)
         return made
 
     def wanted(month: str, first: str, last: str) -> tuple[Period, str]:
@@ -93,29 +107,36 @@ def router(console: Console) -> APIRouter:
             period = month_before(period.first)
         return found
 
-    def chosen(period: Period) -> dict[str, Any]:
+    def chosen(period: Period, who: Signed, office: str | None) -> dict[str, Any]:
         listed = months()
+        several = offices.several and who.office is None
         return {
             "period": period, "months": listed if period.month in {*listed, ""} else [period.month, *listed],
-            "query": f"first={period.first}&last={period.last}",
+            "query": f"first={period.first}&last={period.last}" + (f"&office={office}" if several and office else ""),
+            "pick": {
+                "of": office if several else "",
+                "offices": [(slug, offices.name(slug)) for slug in offices.slugs] if several else [],
+            },
         }  # fmt: skip
 
     @routes.get("", response_class=HTMLResponse)
-    async def page(request: Request, who: Signed = reads, month: str = "", first: str = "", last: str = "") -> Response:
-        period, wrong = wanted(month, first, last)
-        figures = await figures_of(period)
-        known = names()
+    async def page(
+        request: Request, who: Signed = reads, month: str = "", first: str = "", last: str = "", office: str = ""
+    ) -> Response:
+        (period, wrong), of = wanted(month, first, last), one_of(who, office)
+        figures = await figures_of(period, of)
+        known = names(of)
         return console.page(
             request, "figures.html", who, 400 if wrong else 200, error=wrong, texts=texts, shown=shown,
             tiles=_tiles(figures, texts), days=_days(figures), fields=reports.by_field(figures, known),
             procedures=reports.by_procedure(figures, known), endings=[texts["endings"][end] for end in QUESTIONS],
             channels=_named(figures.asked.by_channel, texts["channels"]), times=_times(figures, texts["times"]),
             satisfaction=_satisfaction(figures),
-            notices=_named(figures.notices.by_state, phrases("console")["outbox_states"]), **chosen(period),
+            notices=_named(figures.notices.by_state, phrases("console")["outbox_states"]), **chosen(period, who, of),
         )  # fmt: skip
 
     @routes.get("/chart/{name}.svg")
-    async def chart(name: str, who: Signed = reads, first: str = "", last: str = "") -> Response:  # noqa: ARG001
+    async def chart(name: str, who: Signed = reads, first: str = "", last: str = "", office: str = "") -> Response:
         draw = _CHARTS.get(name)
         if draw is None:
             raise HTTPException(404)
@@ -123,29 +144,31 @@ def router(console: Console) -> APIRouter:
             period = read_days(first, last)
         except BadInputError as wrong:
             raise HTTPException(404, str(wrong)) from None
-        figures = kept.get(period, console.clock()) or await figures_of(period)
-        picture = await run_in_threadpool(draw, figures, names())
+        of = one_of(who, office)
+        figures = kept.get(period, console.clock(), of) or await figures_of(period, of)
+        picture = await run_in_threadpool(draw, figures, names(of))
         return Response(picture, media_type="image/svg+xml", headers={"content-security-policy": SVG_POLICY})
 
-    async def report_of(month: str) -> tuple[reports.Report, Period, str]:
+    async def report_of(month: str, of: str | None) -> tuple[reports.Report, Period, str]:
         period, wrong = wanted(month, "", "")
         if not month:
             period = month_before(local(console.clock()).date())
-        figures = await figures_of(period)
-        office = console.service.talk.desk(console.clock()).office
-        return reports.report(figures, names(), office.name, office.commune, console.clock()), period, wrong
+        figures = await figures_of(period, of)
+        office = desk(of).office
+        return reports.report(figures, names(of), office.name, office.commune, console.clock()), period, wrong
 
     @routes.get("/report", response_class=HTMLResponse)
-    async def report(request: Request, who: Signed = reads, month: str = "") -> Response:
-        made, period, wrong = await report_of(month)
+    async def report(request: Request, who: Signed = reads, month: str = "", office: str = "") -> Response:
+        of = one_of(who, office)
+        made, period, wrong = await report_of(month, of)
         return console.page(
             request, "figures_report.html", who, 400 if wrong else 200, error=wrong, report=made, shown=shown,
-            texts=texts, is_number=_is_number, **chosen(period),
+            texts=texts, is_number=_is_number, **chosen(period, who, of),
         )  # fmt: skip
 
     @routes.get("/report.xlsx")
-    async def spreadsheet(who: Signed = reads, month: str = "") -> Response:  # noqa: ARG001
-        made, period, wrong = await report_of(month)
+    async def spreadsheet(who: Signed = reads, month: str = "", office: str = "") -> Response:
+        made, period, wrong = await report_of(month, one_of(who, office))
         if wrong:
             raise HTTPException(400, wrong)
         name = texts["report"]["file"].format(month=period.month)
@@ -154,11 +177,11 @@ def router(console: Console) -> APIRouter:
 
     @routes.get("/unanswered", response_class=HTMLResponse)
     async def without_answer(
-        request: Request, who: Signed = reads, month: str = "", first: str = "", last: str = ""
+        request: Request, who: Signed = reads, month: str = "", first: str = "", last: str = "", office: str = ""
     ) -> Response:
-        period, wrong = wanted(month, first, last)
-        groups = await console.read(lambda session: grouped(unanswered(session, period)))
-        known = names()
+        (period, wrong), of = wanted(month, first, last), one_of(who, office)
+        groups = await console.read(lambda session: grouped(unanswered(session, period)), office=of)
+        known = names(of)
         rows = [
             {
                 "group": group, "kinds": [texts["unanswered"]["kinds"][kind] for kind in group.kinds],
@@ -169,7 +192,7 @@ def router(console: Console) -> APIRouter:
         return console.page(
             request, "figures_unanswered.html", who, 400 if wrong else 200, error=wrong, rows=rows, texts=texts,
             more=max(0, len(groups) - GROUPS), questions=sum(group.count for group in groups),
-            kept=texts["unanswered"]["kept"].format(days=console.settings.keep_talk_days), **chosen(period),
+            kept=texts["unanswered"]["kept"].format(days=console.settings.keep_talk_days), **chosen(period, who, of),
         )  # fmt: skip
 
     async def comment_page(request: Request, who: Signed, state: str, code: int = 200, **told: Any) -> Response:

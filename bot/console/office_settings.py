@@ -42,8 +42,8 @@ def switch(session: Session, key: str, value: bool | int, by: str, now: datetime
 def router(console: Console) -> APIRouter:
     """The page of settings and its form."""
     routes = APIRouter(prefix="/staff/settings", include_in_schema=False)
-    reads = console.needs("staff")
-    acts = console.posts("staff")
+    reads = console.needs("settings")
+    acts = console.posts("settings")
 
     async def page(request: Request, who: Signed, code: int = 200, **shown: Any) -> Response:
         def read(session: Session) -> list[dict[str, Any]]:

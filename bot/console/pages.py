@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from fastapi.templating import Jinja2Templates
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
+from bot.catalog.answers import Desk
 from bot.channels.web import same_origin
 from bot.clock import Clock
 from bot.console import accounts
@@ -24,6 +26,7 @@ from bot.console.permissions import ROLES, may
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.storage.sight import Sight, limit
 from bot.texts import phrases
 
 T = TypeVar("T")
@@ -40,19 +43,22 @@ NAV = (
     ("/staff/office", "Cơ quan", "procedures"),
     ("/staff/figures", "Số liệu", "figures"),
     ("/staff/team", "Tài khoản", "staff"),
-    ("/staff/settings", "Cài đặt", "staff"),
+    ("/staff/settings", "Cài đặt", "settings"),
     ("/staff/audit", "Nhật ký", "audit"),
 )
+# What this request's person may see: set where it is found out who they are, and nowhere else.
+_SIGHT: ContextVar[Sight | None] = ContextVar("sight", default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Who is signed in on this request."""
+    """Who is signed in on this request; ``office``: slug of theirs where there are several, None for who sees all."""
 
     name: str
     role: str
     csrf: str
     token: str
+    office: str | None = None
 
     @property
     def role_name(self) -> str:
@@ -61,7 +67,7 @@ class Signed:
 
     def may(self, permission: str) -> bool:
         """Whether they have a permission."""
-        return may(self.role, permission)
+        return may(self.role, permission, sees_all=self.office is None)
 
 
 class SignInFirstError(Exception):
@@ -108,7 +114,7 @@ class Console:
                 if found is None:
                     return None, None
                 staff = accounts.account(session, found.staff)
-                who = Signed(found.staff, staff.role, found.csrf, token)
+                who = Signed(found.staff, staff.role, found.csrf, token, self._sees_only(staff.office))
                 old = rotate and found.created_at < now - accounts.ROTATE_AFTER
             if not old:
                 return who, None
@@ -119,6 +125,20 @@ class Console:
         if fresh:
             request.state.fresh_token = fresh
         return who
+
+    def _sees_only(self, office: str | None) -> str | None:
+        """The office that an account is limited to; None where it may see all there is."""
+        alone = not self.service.talk.offices.several and office == self.settings.office
+        return None if alone else office
+
+    def sight(self, office: str | None) -> Sight | None:
+        """What an office may see; of None all."""
+        return Sight(office, self.service.talk.offices.agencies(office)) if office is not None else None
+
+    def desk(self, office: str | None = None) -> Desk:
+        """The desk of an office as of now; of None that of the default one."""
+        talk, now = self.service.talk, self.clock()
+        return talk.desk(now) if office is None else talk.at(office, now)
 
     def needs(self, permission: str) -> Any:
         """The default of a page's parameter ``who``: who is signed in, with this permission.
@@ -151,6 +171,7 @@ class Console:
             who = await self.signed(request)
             if who is None:
                 raise SignInFirstError
+            _SIGHT.set(self.sight(who.office))
             if not who.may(permission):
                 raise ForbiddenError(who, phrases("console")["not_allowed"].format(role=who.role_name))
             return who
@@ -186,20 +207,29 @@ class Console:
 
     # --- work ------------------------------------------------------------------------------------------------------
 
-    async def read(self, work: Callable[[Session], T]) -> T:
-        """Runs a function in a reading transaction, off the event loop."""
+    async def read(self, work: Callable[[Session], T], *, office: str | None = None) -> T:
+        """Runs a function in a reading transaction, off the event loop.
+
+        Args:
+            work: what to do; it sees what the person of this request may see.
+            office: where that is all, only what this office may see.
+        """
+        sight = _SIGHT.get() or self.sight(office)
 
         def run() -> T:
             with self.database.read() as session:
+                limit(session, sight)
                 return work(session)
 
         return await run_in_threadpool(run)
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Runs a function in a writing transaction, off the event loop; an exception undoes it."""
+        sight = _SIGHT.get()
 
         def run() -> T:
             with self.database.write() as session:
+                limit(session, sight)
                 return work(session)
 
         return await run_in_threadpool(run)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +24,7 @@ from bot.errors import BadInputError
 from bot.masking import mask
 from bot.review import examples, queue, verdicts
 from bot.review.labels import ABOUT_PROCEDURES, Label, checked, understood
+from bot.storage.sight import is_own
 from bot.storage.tables import Conversation, Review, Turn
 from bot.texts import phrases
 from nlu.port import ASPECTS, INTENTS
@@ -136,7 +137,8 @@ def _done(done: str) -> dict[str, Any]:
 
 def _turn(session: Session, turn_id: str) -> Turn | None:
     number = typed_number(turn_id, 17)
-    return None if number is None else session.get(Turn, number)
+    found = None if number is None else session.get(Turn, number)
+    return found if found is not None and is_own(session, found.office) else None
 
 
 def _judged(
@@ -146,7 +148,7 @@ def _judged(
     now = console.clock()
     turn = _turn(session, turn_id)
     if turn is None:
-        raise BadInputError(_T["no_turn"])
+        raise HTTPException(404, _T["no_turn"])
     act = typed.get("act", "")
     if act == "name":
         codes = typed.get("procedures", "").split()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, update
+from sqlalchemy import ColumnElement, and_, or_, update
 from sqlmodel import Session, col, select
 
 from bot.catalog import opening
@@ -24,6 +25,7 @@ from bot.conversation.model import Reply
 from bot.conversation.owner import CHATS
 from bot.desk import queues
 from bot.desk.messages import T, tell
+from bot.desk.queues import OfficeOf
 from bot.secrets import digest
 from bot.settings import Settings
 from bot.storage import queue
@@ -64,7 +66,10 @@ def link(session: Session, settings: Settings, channel: str, sender: str, text: 
     chat.staff = staff.name
     session.add(chat)
     session.delete(found)
-    session.add(Audit(staff=staff.name, action="chat_link", subject=staff.name, detail={"channel": channel}, at=now))
+    told = {"channel": channel}
+    session.add(
+        Audit(staff=staff.name, action="chat_link", subject=staff.name, detail=told, at=now, office=staff.office)
+    )  # fmt: skip
     session.flush()
     return str(T["to_advisor"]["linked"].format(staff=staff.name))
 
@@ -83,10 +88,20 @@ def unlink(session: Session, staff: str, chat_id: int) -> bool:
     return True
 
 
-def due(session: Session, office: Office, after: timedelta, now: datetime, limit: int = 50) -> list[int]:
-    """The conversations whose citizen has waited for so long while the office was open, and nobody was told yet."""
-    opened = opening.open_since(office, now) or opening.usual_since(office, now)
-    if opened is None or opened > now - after:
+def due(
+    session: Session, offices: Mapping[str | None, Office], after: timedelta, now: datetime, limit: int = 50
+) -> list[int]:
+    """The conversations whose citizen has waited for so long while the office was open, and nobody was told yet.
+
+    Args:
+        session: for reading.
+        offices: the profiles by slug; under None that of conversations of no known office, with one office its own.
+        after: how long.
+        now: the moment (aware).
+        limit: at most so many.
+    """
+    closed = {slug for slug, office in offices.items() if not _open_for(office, after, now)}
+    if closed == offices.keys():
         return []
     query = (
         select(Handoff.conversation_id)
@@ -94,11 +109,21 @@ def due(session: Session, office: Office, after: timedelta, now: datetime, limit
         .where(*_unheard(), col(Handoff.created_at) <= now - after, col(Conversation.taken_by).is_(None))
         .distinct()
     )
+    office = col(Conversation.office)
+    if None in closed:
+        query = query.where(office.is_not(None))
+    if closed - {None}:
+        query = query.where(or_(office.is_(None), office.notin_(sorted(one for one in closed if one))))
     return list(session.exec(query.limit(limit)))
 
 
+def _open_for(office: Office, after: timedelta, now: datetime) -> bool:
+    opened = opening.open_since(office, now) or opening.usual_since(office, now)
+    return opened is not None and opened <= now - after
+
+
 def alert(
-    session: Session, settings: Settings, conversation_id: int, office: Office, after: timedelta, now: datetime
+    session: Session, settings: Settings, conversation_id: int, office_of: OfficeOf, after: timedelta, now: datetime
 ) -> int:
     """Tells the advisors and the citizen, once.
 
@@ -120,7 +145,7 @@ def alert(
     channel = T["channels"].get(conversation.channel, conversation.channel)
     text = T["to_advisor"]["alert"].format(channel=channel, since=shown, link=address)
     told = 0
-    for chat, account in _listening(session):
+    for chat, account in _listening(session, conversation.office):
         for number, message in enumerate(render(Reply(text), chat.channel).messages):
             row = Outbox(
                 kind="reply", channel=chat.channel, recipient=chat.sender, body=message_json(message), office=account,
@@ -129,7 +154,7 @@ def alert(
             told += queue.put_outbox(session, row) is not None
     promised = next((one for one in waiting if one.kind in _PROMISED), None)
     if promised is not None:
-        words = opening.late_words(office, now)
+        words = opening.late_words(office_of(conversation), now)
         said = T["to_citizen"]["late"].format(when=f" {words}" if words else "")
         tell(session, conversation, said, f"late:{promised.id}:{now:%Y%m%d%H%M%S}", now)
     conversation.version += 1
@@ -141,8 +166,11 @@ def _unheard() -> tuple[ColumnElement[bool], ...]:
     return col(Handoff.state) == "open", col(Handoff.kind).in_(ALARMING), col(Handoff.alerted_at).is_(None)
 
 
-def _listening(session: Session) -> list[tuple[StaffChat, str | None]]:
-    """The advisors' chats, each with the office whose account it wrote to."""
+def _listening(session: Session, office: str | None) -> list[tuple[StaffChat, str | None]]:
+    """The chats of the advisors of an office and of those who see all, each with the office whose account it wrote to.
+
+    Of a citizen of no known office (None) everybody is told.
+    """
     query = (
         select(StaffChat, Staff, Conversation.account)
         .join(Staff, col(Staff.name) == StaffChat.staff)
@@ -154,4 +182,6 @@ def _listening(session: Session) -> list[tuple[StaffChat, str | None]]:
         .where(col(Staff.active).is_(True))
         .order_by(col(StaffChat.id))
     )
+    if office is not None:
+        query = query.where(or_(col(Staff.office).is_(None), col(Staff.office) == office))
     return [(chat, account) for chat, staff, account in session.exec(query) if may(staff.role, "inbox")]

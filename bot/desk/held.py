@@ -22,6 +22,7 @@ from bot.conversation.model import Outcome, Reply
 from bot.conversation.model import Turn as Said
 from bot.desk import messages, queues
 from bot.desk.messages import T
+from bot.desk.queues import OfficeOf
 from bot.errors import BadInputError
 from bot.storage import queue
 from bot.storage.switches import setting
@@ -106,7 +107,7 @@ def approve(session: Session, held_id: int, conversation_id: int, staff: str, te
     return found
 
 
-def expire(session: Session, held_id: int, office: Office, now: datetime) -> bool:
+def expire(session: Session, held_id: int, office_of: OfficeOf, now: datetime) -> bool:
     """The deadline has passed: an apology goes out, and the question waits for a person. False: settled before."""
     found = session.get(Held, held_id)
     if found is None or found.deadline_at > now:
@@ -114,7 +115,7 @@ def expire(session: Session, held_id: int, office: Office, now: datetime) -> boo
     conversation = queues.locked(session, found.conversation_id)
     if not _settle(session, held_id, "expired", None, now):
         return False
-    text = T["to_citizen"]["expired"].format(when=queues.when(office, now))
+    text = T["to_citizen"]["expired"].format(when=queues.when(office_of(conversation), now))
     bodies = [message_json(message) for message in render(Reply(text), conversation.channel).messages]
     turn = _tell(session, conversation, found, bodies, now)
     queues.ask(session, conversation, "late", turn.text if turn else "", now)

@@ -11,6 +11,7 @@ All functions work in the caller's transaction.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,12 +23,13 @@ from bot.catalog.office import Office
 from bot.conversation.memory import from_json, to_json
 from bot.desk.messages import T, tell
 from bot.errors import BadInputError
-from bot.storage.tables import Conversation, Handoff, Held, Outbox, Staff, Turn
+from bot.storage.tables import Conversation, DeskMessage, Handoff, Held, Outbox, Staff, Turn
 
 BOT, WAITING, TAKEN, HELD, DONE = "bot", "waiting", "taken", "held", "done"
 QUEUES = (WAITING, TAKEN, HELD, DONE)
 # What makes a citizen wait for a person; a rating doesn't.
 WAITS = ("handoff", "complaint", "miss", "late", "unchecked", "unsent", "passed_on")
+OfficeOf = Callable[[Conversation], Office]  # the profile of the office that a conversation belongs to
 _ERRORS = T["errors"]
 
 
@@ -153,7 +155,11 @@ def claim(session: Session, conversation_id: int, staff: str, now: datetime) -> 
         if conversation.taken_by != staff:
             raise BadInputError(_ERRORS["taken_by"].format(name=shown_name(session, conversation.taken_by or "")))
         return False
-    session.connection().execute(update(Handoff).where(*_open(conversation)).values(taken_by=staff))
+    if conversation.office is None:  # whoever answers a citizen of no known office does so for their own
+        advisor = session.get(Staff, staff)
+        conversation.office = advisor.office if advisor else None
+    whose = {"taken_by": staff, "office": conversation.office}
+    session.connection().execute(update(Handoff).where(*_open(conversation)).values(whose))
     _held_become_drafts(session, conversation, staff, now)
     place(session, conversation, now)
     name = shown_name(session, staff)
@@ -216,6 +222,30 @@ def transfer(session: Session, conversation_id: int, staff: str, counter: str, o
     tell(session, conversation, text, f"transferred:{_once()}", now, by=staff)
 
 
+def hand_over(session: Session, conversation_id: int, staff: str, slug: str, office: Office, now: datetime) -> None:
+    """Passes the citizen on to another of several offices, with what was said since an advisor has had them.
+
+    Raises:
+        BadInputError: this advisor doesn't have it.
+    """
+    conversation = held_by(session, conversation_id, staff)
+    since = conversation.queued_at
+    _let_go(session, conversation)
+    _wait_again(session, conversation, "passed_on", now)
+    conversation.counter = None
+    place(session, conversation, now)
+    text = T["to_citizen"]["transferred_office"].format(office=office.name, when=when(office, now))
+    tell(session, conversation, text, f"transferred:{_once()}", now, by=staff)
+    # Last: from here on a session of the advisor's own office may not see it any more.
+    conversation.office = slug
+    conversation.memory = to_json(replace(from_json(conversation.memory), office=slug))
+    session.flush()
+    for table in (Turn, DeskMessage):
+        said = update(table).where(col(table.conversation_id) == conversation_id, col(table.at) >= since)
+        session.connection().execute(said.values(office=slug))
+    session.connection().execute(update(Handoff).where(*_open(conversation)).values(office=slug))
+
+
 def idle(conversation: Conversation, after: timedelta, office: Office, now: datetime) -> bool:
     """Whether the advisor has been away for too long, or the office has closed since their last sign of life."""
     last = conversation.advisor_at or conversation.queued_at
@@ -225,13 +255,14 @@ def idle(conversation: Conversation, after: timedelta, office: Office, now: date
     return last <= now - after or (closed is not None and last < closed)
 
 
-def take_back(session: Session, conversation_id: int, after: timedelta, office: Office, now: datetime) -> bool:
+def take_back(session: Session, conversation_id: int, after: timedelta, office_of: OfficeOf, now: datetime) -> bool:
     """Takes a conversation from an advisor who left: done where all was answered, else the citizen waits again.
 
     Returns:
         False where there is nothing to do (any more).
     """
     conversation = locked(session, conversation_id)
+    office = office_of(conversation)
     if not idle(conversation, after, office, now):
         return False
     if _unanswered(session, conversation):

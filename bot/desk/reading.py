@@ -16,6 +16,7 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
 from bot.desk import queues
+from bot.storage.sight import WAITED_FOR
 from bot.storage.tables import Conversation, DeskMessage, Handoff, Held, Outbox, Turn
 
 PAGE = 40  # conversations of a list, turns of a thread
@@ -180,18 +181,26 @@ def thread(session: Session, conversation_id: int, before: int | None = None) ->
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What tells whether a conversation has changed, and whether its citizen has written."""
+    """What tells whether a conversation has changed, and whether its citizen has written; whose it is."""
 
     version: int
     queue: str
     by: str | None
     last_at: datetime
+    office: str | None = None
+
+    def is_seen_from(self, office: str | None) -> bool:
+        """Whether the staff of an office, or who sees all (None), may see the conversation (``bot.storage.sight``)."""
+        unknown = self.office is None and self.queue in WAITED_FOR
+        return office is None or self.office == office or unknown
 
 
 def marks(session: Session, watched: Collection[int]) -> Mapping[int, Mark]:
     """The conversations of the queues of work, and those watched besides."""
     table = Conversation.__table__.c  # type: ignore[attr-defined]
-    query = columns(table.id, table.version, table.queue, table.taken_by, table.last_at).limit(MOST_COUNTED)
+    query = columns(table.id, table.version, table.queue, table.taken_by, table.last_at, table.office).limit(
+        MOST_COUNTED
+    )
     found: dict[int, Mark] = {}
     for where in (col(Conversation.queue).in_(_LONGEST_FIRST), col(Conversation.id).in_(watched)):
         for number, *rest in session.execute(query.where(where)).all():

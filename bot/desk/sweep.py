@@ -7,7 +7,7 @@ any number of replicas, and after a crash.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -37,21 +37,26 @@ class Swept:
         return bool(self.expired or self.returned or self.alerted)
 
 
-def sweep(database: Database, settings: Settings, office: Office, now: datetime) -> Swept:
+def sweep(database: Database, settings: Settings, offices: Mapping[str | None, Office], now: datetime) -> Swept:
     """One round.
 
     Args:
-        database: of the office.
+        database: of the offices.
         settings: for the address in alerts.
-        office: its profile, for the hours.
+        offices: their profiles by slug, for the hours; under None that of conversations of no known office, with one
+            office its own.
         now: the moment (aware).
     """
+
+    def office_of(conversation: Conversation) -> Office:
+        return offices.get(conversation.office) or offices[None]
+
     with database.read() as session:
         away = timedelta(minutes=setting(session, "return_after_minutes"))
         patience = timedelta(minutes=setting(session, "alert_after_minutes"))
         late = held.due(session, now)
         taken = session.exec(select(Conversation).where(Conversation.queue == queues.TAKEN).limit(_MOST)).all()
-        left = [one.id for one in taken if one.id is not None and queues.idle(one, away, office, now)]
+        left = [one.id for one in taken if one.id is not None and queues.idle(one, away, office_of(one), now)]
     swept = Swept()
 
     def each(ids: list[int], done: list[int], act: Callable[[Session, int], object]) -> None:
@@ -60,13 +65,13 @@ def sweep(database: Database, settings: Settings, office: Office, now: datetime)
                 if act(session, one):
                     done.append(one)
 
-    each(late, swept.expired, lambda session, one: held.expire(session, one, office, now))
-    each(left, swept.returned, lambda session, one: queues.take_back(session, one, away, office, now))
+    each(late, swept.expired, lambda session, one: held.expire(session, one, office_of, now))
+    each(left, swept.returned, lambda session, one: queues.take_back(session, one, away, office_of, now))
     with database.read() as session:
-        unheard = alerts.due(session, office, patience, now)
+        unheard = alerts.due(session, offices, patience, now)
 
     def alert(session: Session, one: int) -> bool:
-        told = alerts.alert(session, settings, one, office, patience, now)
+        told = alerts.alert(session, settings, one, office_of, patience, now)
         log.info("người dân chờ lâu, đã báo %d cuộc trò chuyện của cán bộ", told, extra={"conversation": one})
         return True
 

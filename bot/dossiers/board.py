@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from bot.clock import local
 from bot.dossiers.status import FINISHED, RESULT_READY
+from bot.storage.sight import Sight
 from bot.storage.tables import Dossier, StatusChange
 
 MOST = 400  # codes of each kind: more than a day of any commune
@@ -28,7 +30,7 @@ class Board:
     due: tuple[str, ...]
 
 
-def board(session: Session, now: datetime, *, days: int, demo: bool) -> Board:
+def board(session: Session, now: datetime, *, days: int, demo: bool, sight: Sight | None = None) -> Board:
     """The board at a moment.
 
     Args:
@@ -36,8 +38,11 @@ def board(session: Session, now: datetime, *, days: int, demo: bool) -> Board:
         now: the moment (aware).
         days: how long the code of a result that nobody fetched stays.
         demo: whether demonstration dossiers are shown (a trial).
+        sight: of several offices the one whose dossiers are shown, None for all.
     """
-    at_the_counter = [Dossier.return_mode == "counter"]
+    at_the_counter: list[Any] = [Dossier.return_mode == "counter"]
+    if sight is not None:
+        at_the_counter.append(sight.has_code(col(Dossier.code)))
     if not demo:
         at_the_counter.append(Dossier.demo == False)  # noqa: E712 - SQL
     since = func.max(StatusChange.at)

@@ -161,7 +161,7 @@ def postpone(session: Session, code: str, due_at: datetime, *, by: str, settings
         )
     )  # fmt: skip
     session.flush()
-    if not late or not policy.switched_on("overdue", settings):
+    if not late or not policy.switched_on("overdue", code, settings):
         return Change("changed")  # only who was let down gets an apology
     policy.cancel_waiting(session, code, "overdue")
     day = f"{local(due_at):%d/%m/%Y}"

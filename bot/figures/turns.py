@@ -17,6 +17,7 @@ from sqlalchemy import case, func, select
 from sqlmodel import Session, col
 
 from bot.figures.period import Period
+from bot.storage.sight import only_own
 from bot.storage.tables import Handoff, Review, Turn
 
 QUICK_MS, SLOW_MS = 1_000, 5_000  # answered at once; answered while one waits
@@ -109,7 +110,7 @@ def asked(session: Session, period: Period) -> Asked:
             *keys, func.count(), func.count(waited), func.sum(waited),
             func.sum(case((waited <= QUICK_MS, 1), else_=0)), func.sum(case((waited > SLOW_MS, 1), else_=0)),
         )  # type: ignore[call-overload]
-        .where(col(Turn.day).between(period.first, period.last))
+        .where(*only_own(session, col(Turn.office)), col(Turn.day).between(period.first, period.last))
         .group_by(*keys)
     )  # fmt: skip
     return _summed(session.execute(query))
@@ -160,6 +161,7 @@ def people(session: Session, period: Period) -> People:
         select(Handoff.kind, Handoff.state, Handoff.created_at, Handoff.closed_at, Conversation.channel)  # type: ignore[call-overload]
         .join(Conversation, col(Conversation.id) == Handoff.conversation_id, isouter=True)
         .where(
+            *only_own(session, col(Handoff.office)),
             col(Handoff.kind).in_(("handoff", "complaint")),
             col(Handoff.created_at) >= period.start,
             col(Handoff.created_at) < period.end,
@@ -188,7 +190,7 @@ def correctness(session: Session, period: Period) -> Correctness:
     query = (
         select(col(Review.verdict), func.count())
         .join(Turn, col(Turn.id) == col(Review.turn_id))
-        .where(col(Turn.day) >= period.first, col(Turn.day) <= period.last)
+        .where(*only_own(session, col(Turn.office)), col(Turn.day) >= period.first, col(Turn.day) <= period.last)
         .group_by(col(Review.verdict))
     )
     counts = {str(verdict): int(count) for verdict, count in session.execute(query)}

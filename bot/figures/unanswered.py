@@ -19,6 +19,7 @@ from sqlmodel import Session, col, select
 from bot.figures.period import Period
 from bot.figures.turns import Ending, ending
 from bot.masking import mask
+from bot.storage.sight import only_own
 from bot.storage.tables import Turn
 from nlu.features import ASKING
 from nlu.normalize import prepare
@@ -73,6 +74,7 @@ def unanswered(session: Session, period: Period) -> list[Question]:
         select(Turn.text, Turn.at, Turn.intent, Turn.outcome, Turn.procedure, Turn.understanding, after.understanding)  # type: ignore[call-overload]
         .join(after, after.id == following, isouter=True)
         .where(
+            *only_own(session, col(Turn.office)),
             col(Turn.day).between(period.first, period.last),
             col(Turn.text) != "",
             or_(

@@ -18,17 +18,25 @@ AGAIN_AFTER = timedelta(minutes=3)  # one call rings; a second one would ring no
 MOST_AN_HOUR = 12
 
 
-def call(session: Session, now: datetime) -> Literal["called", "called_already", "call_limited"]:
+def call(
+    session: Session, now: datetime, office: str | None = None
+) -> Literal["called", "called_already", "call_limited"]:
     """Calls an advisor to the kiosk (uncommitted).
+
+    Args:
+        session: the transaction.
+        now: the moment (aware).
+        office: slug of the one of several offices whose kiosk it is, None for the one that all share.
 
     Returns:
         "called_already" where a call is open and new, "call_limited" where there were too many in the last hour.
     """
+    sender = f"{KIOSK}:{office}" if office else KIOSK
     kiosk = session.exec(
-        select(Conversation).where(Conversation.channel == KIOSK, Conversation.sender == KIOSK).with_for_update()
+        select(Conversation).where(Conversation.channel == KIOSK, Conversation.sender == sender).with_for_update()
     ).first()
     if kiosk is None:
-        kiosk = Conversation(channel=KIOSK, sender=KIOSK, created_at=now, last_at=now)
+        kiosk = Conversation(channel=KIOSK, sender=sender, office=office, created_at=now, last_at=now)
         session.add(kiosk)
         session.flush()
     mine = (Handoff.conversation_id == kiosk.id, Handoff.kind == "handoff")
@@ -42,5 +50,5 @@ def call(session: Session, now: datetime) -> Literal["called", "called_already",
     session.add(kiosk)
     queues.ask(session, kiosk, "handoff", phrases("hall")["kiosk"]["call_text"], now)
     queues.place(session, kiosk, now)
-    used(session, "call", now)
+    used(session, "call", now, office)
     return "called"

@@ -8,10 +8,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlmodel import Session
 
+from bot.catalog.office import Office
 from bot.channels.web import same_origin
 from bot.console.pages import Console
 from bot.errors import BadInputError
-from bot.hall.kiosk import IDLE_SECONDS, WARN_SECONDS
+from bot.hall.kiosk import IDLE_SECONDS, WARN_SECONDS, root_of
 from bot.survey import surveys
 from bot.survey.questions import EXTRA_PAYMENT, LONGEST_COMMENT, NEEDED, SCORED, read_answers
 from bot.texts import phrases
@@ -24,10 +25,17 @@ def router(console: Console) -> APIRouter:
     routes = APIRouter(prefix="/khao-sat", include_in_schema=False)
     texts = phrases("hall")["survey"]
 
+    offices = console.service.talk.offices
+
+    def office_of(code: str) -> Office:
+        """The office that a dossier belongs to; of none, that which speaks for all."""
+        return console.service.talk.at(offices.of_code(code), console.clock()).office
+
     def page(request: Request, code: int = 200, **shown: Any) -> Response:
-        office = console.service.talk.desk(console.clock()).office
+        kiosk, at = request.query_params.get("o") == "kiosk", offices.known(request.query_params.get("xa"))
         frame = {
-            "office": office, "texts": texts, "kiosk": request.query_params.get("o") == "kiosk",
+            "office": office_of(str((shown.get("survey") or {}).get("of", ""))), "texts": texts, "kiosk": kiosk,
+            "start": root_of(at), "here": ("?o=kiosk" + (f"&xa={at}" if at else "")) if kiosk else "",
             "idle": IDLE_SECONDS, "warn": WARN_SECONDS, "hall": phrases("hall")["kiosk"],
             "scored": SCORED, "needed": NEEDED, "extra": EXTRA_PAYMENT, "longest": LONGEST_COMMENT,
         }  # fmt: skip
@@ -43,7 +51,8 @@ def router(console: Console) -> APIRouter:
             return 200, texts["answered"], {}
         if not surveys.is_open(session, survey, console.clock()):
             return 410, texts["expired"], {}
-        return 200, "", {"id": survey.id, "last": survey.dossier_code[-SHOWN:], "token": token}
+        last = survey.dossier_code[-SHOWN:]
+        return 200, "", {"id": survey.id, "last": last, "token": token, "of": survey.dossier_code}
 
     @routes.get("/{token}", response_class=HTMLResponse)
     async def form(request: Request, token: str) -> Response:

@@ -15,6 +15,7 @@ from sqlmodel import Session, func, select
 from bot.clock import local
 from bot.notices.gsm7 import segments
 from bot.settings import Settings
+from bot.storage.sight import EVERY_OFFICE
 from bot.storage.tables import GatewayPause, Outbox, Spend
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ def budget(session: Session, channel: str, settings: Settings, now: datetime) ->
         select(func.count())
         .select_from(Outbox)
         .where(Outbox.state == "sending", Outbox.kind == "notice", Outbox.channel == channel, Outbox.demo == False)  # noqa: E712
+        .execution_options(**{EVERY_OFFICE: True})  # one budget for all offices
     ).one()
     shares = [
         (used + sending * each) / most

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, literal, literal_column, tuple_
 from sqlmodel import Session, col, func, select
 
 from bot.clock import local
-from bot.notices.policy import KIND
+from bot.notices.policy import KIND, VALID_FOR
+from bot.storage.sight import sight_of
 from bot.storage.tables import Outbox, Spend, UtcDateTime
 from bot.texts import phrases
 
@@ -173,11 +174,20 @@ def spent(session: Session, now: datetime, *, month: bool) -> dict[str, Sum]:
     """What went out today, or this month, by channel (Vietnam time)."""
     today = local(now).date()
     first = today.replace(day=1) if month else today
-    summed = (
+    summed: Any = (
         select(Spend.channel, func.sum(Spend.messages), func.sum(Spend.segments), func.sum(Spend.dong))
         .where(col(Spend.day) >= first, col(Spend.day) <= today)
         .group_by(col(Spend.channel))
     )
+    if sight_of(session) is not None:
+        # The days' sums are those of all offices: one's own notices are summed up.
+        since = local(now).replace(day=first.day, hour=0, minute=0, second=0, microsecond=0) - VALID_FOR
+        sums = func.coalesce(func.sum(Outbox.segments), 0), func.coalesce(func.sum(Outbox.cost), 0)
+        summed = (
+            select(Outbox.channel, func.count(), *sums)
+            .where(_IS_NOTICE, col(Outbox.created_at) >= since, col(Outbox.spent_on) >= first)
+            .group_by(col(Outbox.channel))
+        )
     return {
         channel: Sum(int(messages), int(segments), float(dong))
         for channel, messages, segments, dong in session.exec(summed)

@@ -23,6 +23,7 @@ from bot.clock import local
 from bot.notices import consent
 from bot.notices.routes import BY_USER, PHONE_CHANNELS, ZALO, Step, dedupe_key, put, routes
 from bot.settings import Settings
+from bot.storage.sight import EVERY_OFFICE
 from bot.storage.tables import Dossier, Outbox, StatusChange
 from bot.survey import surveys
 from bot.texts import phrases
@@ -53,7 +54,7 @@ def on_status_change(
         phone, no consent, an opt-out, or the notice of this occurrence is there already.
     """
     event = EVENTS.get(change.after)
-    if event is None or not switched_on(event, settings):
+    if event is None or not switched_on(event, dossier.code, settings):
         return None
     more = {}
     if event == surveys.EVENT:
@@ -185,6 +186,7 @@ def _first_allowed(session: Session, row: Outbox, settings: Settings, now: datet
             col(Outbox.state).in_(_UNDER_WAY_OR_OVER),
             or_(col(Outbox.sent_at) >= midnight, col(Outbox.state) == "sending"),
         )
+        .execution_options(**{EVERY_OFFICE: True})  # a citizen's phone counts what it gets from all offices
     ).one()
     return sending_time(midnight + timedelta(days=1), settings) if today >= settings.notices_per_recipient_day else now
 
@@ -252,20 +254,26 @@ def office_of(code: str, settings: Settings) -> str | None:
 
 
 def office_name(dossier: Dossier, settings: Settings) -> str:
-    """The office a notice speaks for: the dossier's own, else the configured one's short name."""
-    configured = configured_office(settings.catalog, settings.office)
+    """The office a notice speaks for: as the dossier has it, else by the short name of the one it belongs to."""
+    configured = _profile(dossier.code, settings)
     return dossier.office or (configured.short_name if configured else str(phrases("notices")["office"]))
 
 
-def switched_on(event: str, settings: Settings) -> bool:
-    """Whether the office tells of an event."""
-    office = configured_office(settings.catalog, settings.office)
+def switched_on(event: str, code: str, settings: Settings) -> bool:
+    """Whether the office that a dossier's code belongs to tells of an event."""
+    office = _profile(code, settings)
     if event == "survey":
         return office is not None and office.notify.survey
     return office is None or event not in office.notify.off
 
 
-@lru_cache(maxsize=8)
+def _profile(code: str, settings: Settings) -> Office | None:
+    """The profile of the office that a dossier's code belongs to; None of several where it is nobody's."""
+    slug = office_of(code, settings) if len(settings.offices) > 1 else settings.office
+    return configured_office(settings.catalog, slug) if slug else None
+
+
+@lru_cache(maxsize=256)
 def configured_office(root: Path, slug: str) -> Office | None:
     """The office's profile; None where it can't be read, which must not stop a status change."""
     try:

@@ -12,6 +12,7 @@ from bot.dossiers.status import RESULT_READY
 from bot.edits import store
 from bot.notices import policy
 from bot.settings import Settings
+from bot.storage.sight import Sight
 from bot.storage.tables import Dossier, StatusChange
 
 _OLDEST = timedelta(days=180)  # after half a year a reminder helps nobody
@@ -23,10 +24,16 @@ def remind(session: Session, settings: Settings, now: datetime) -> int:
     Returns:
         How many were put.
     """
-    office = policy.configured_office(settings.catalog, settings.office)
+    return sum(_remind(session, settings, slug, now) for slug in settings.offices)
+
+
+def _remind(session: Session, settings: Settings, slug: str, now: datetime) -> int:
+    """The same of the dossiers of one office; of all where there is one alone."""
+    office = policy.configured_office(settings.catalog, slug)
     if office is None or office.notify.reminder_after is None:
         return 0
-    told = store.office_on(session, office, settings.office, local(now).date())
+    own = [Sight(slug, office.codes).has_code(col(Dossier.code))] if len(settings.offices) > 1 else []
+    told = store.office_on(session, office, slug, local(now).date())
     calendar = calendar_of(told)
     # So many working days never fit into fewer days of the calendar: what is newer needs no look.
     latest = now - timedelta(days=office.notify.reminder_after - 1)
@@ -34,6 +41,7 @@ def remind(session: Session, settings: Settings, now: datetime) -> int:
         select(Dossier, StatusChange)
         .join(StatusChange, col(StatusChange.dossier_code) == Dossier.code)
         .where(
+            *own,
             Dossier.status == RESULT_READY,
             Dossier.return_mode == "counter",
             StatusChange.after == RESULT_READY,

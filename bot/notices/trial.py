@@ -14,6 +14,7 @@ from bot.notices.gsm7 import segments
 from bot.notices.templates import EXAMPLE, short_office
 from bot.settings import Settings
 from bot.storage import queue
+from bot.storage.sight import office_of
 from bot.storage.tables import Outbox
 from bot.texts import phrases
 
@@ -72,7 +73,7 @@ def send(
     row = Outbox(
         kind=KIND, channel="sms", recipient=number, dedupe_key=f"test:{staff}:{now:%Y%m%d%H%M%S%f}",
         body={"text": text, "buttons": []}, event=KIND, occurrence=staff[:100], demo=settings.demo, priority=-1,
-        not_before=now, expires_at=now + VALID_FOR, created_at=now,
+        not_before=now, expires_at=now + VALID_FOR, created_at=now, office=office_of(session),
     )  # fmt: skip
     row.segments = segments(text).count
     if queue.put_outbox(session, row) is None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import tuple_
+from sqlalchemy import ColumnElement, tuple_
 from sqlmodel import Session, col, func, select
 
+from bot.storage.sight import only_own
 from bot.storage.tables import Review, Turn
 
 PAGE = 50
@@ -32,23 +33,27 @@ def key_of(turn: Turn, review: Review | None, which: str) -> str:
     return f"0.{review.id if which == 'reviewed' and review else turn.id}"
 
 
-def statement(which: str, after: str, limit: int) -> Any:
+def statement(which: str, after: str, limit: int, own: Sequence[ColumnElement[bool]] = ()) -> Any:
     """The query of a page (a test holds that it reads an index only as far as needed).
 
     Args:
         which: one of ``LISTS``.
         after: the key that the page comes after; "" or rubbish for the start.
         limit: rows.
+        own: conditions on the turns; of reviews their turns have them.
     """
     match = _KEY.fullmatch(after)
     doubt, number = (int(match[1]), int(match[2])) if match else (0, 0)
     if which == "reviewed":
         reviews = select(Review).order_by(col(Review.id).desc()).limit(limit)
-        return reviews.where(col(Review.id) < number) if number else reviews
+        reviews = reviews.where(col(Review.id) < number) if number else reviews
+        # In the order of the reviews, each looked up: the turns of an office may be many times as many.
+        mine = select(Turn.id).where(col(Turn.id) == Review.turn_id, *own).correlate(Review).exists()
+        return reviews.where(mine) if own else reviews
     if which == "all":
-        turns = select(Turn).order_by(col(Turn.id).desc()).limit(limit)
+        turns = select(Turn).where(*own).order_by(col(Turn.id).desc()).limit(limit)
         return turns.where(col(Turn.id) < number) if number else turns
-    turns = select(Turn).where(col(Turn.reviewed).is_(False), col(Turn.doubt) >= 0)
+    turns = select(Turn).where(*own, col(Turn.reviewed).is_(False), col(Turn.doubt) >= 0)
     if match:
         turns = turns.where(tuple_(col(Turn.doubt), col(Turn.id)) < tuple_(doubt, number))
     return turns.order_by(col(Turn.reviewed).desc(), col(Turn.doubt).desc(), col(Turn.id).desc()).limit(limit)
@@ -57,7 +62,7 @@ def statement(which: str, after: str, limit: int) -> Any:
 def page(session: Session, which: str, after: str = "", size: int = PAGE) -> Page:
     """One page of a list."""
     # Two plain queries: a planner can't get them wrong, as it could a join.
-    found = list(session.exec(statement(which, after, size + 1)))
+    found = list(session.exec(statement(which, after, size + 1, only_own(session, col(Turn.office)))))
     rows: list[tuple[Turn, Review | None]]
     if which == "reviewed":
         numbers = [review.turn_id for review in found]
@@ -79,5 +84,6 @@ def next_turn(session: Session, which: str, after: str = "") -> int | None:
 
 def waiting(session: Session, most: int = 1000) -> int:
     """How many doubtful turns wait to be looked at; counted up to ``most``."""
-    some = select(Turn.id).where(col(Turn.reviewed).is_(False), col(Turn.doubt) > 0).limit(most).subquery()
+    own = only_own(session, col(Turn.office))
+    some = select(Turn.id).where(*own, col(Turn.reviewed).is_(False), col(Turn.doubt) > 0).limit(most).subquery()
     return int(session.exec(select(func.count()).select_from(some)).one())

@@ -55,6 +55,14 @@ INBOX_KEPT = "state IN ('done', 'dead') AND CAST(payload AS VARCHAR) <> '{}'"
 OUTBOX_KEPT = "kind <> 'notice' AND CAST(body AS VARCHAR) <> '{}'"
 
 
+# What there is for one of several offices: with one office these indexes stay empty, and cost nothing.
+_OF_OFFICE = text("office IS NOT NULL")
+
+
+def _of_office(name: str, *columns: str) -> Index:
+    return Index(name, "office", *columns, sqlite_where=_OF_OFFICE, postgresql_where=_OF_OFFICE)
+
+
 def _kept(name: str, column: str, where: str) -> Index:
     return Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
 
@@ -193,9 +201,6 @@ class Conversation(SQLModel, table=True):
     account: str | None = Field(default=None, max_length=60)
 
 
-_OF_OFFICE = text("office IS NOT NULL")
-
-
 class Turn(SQLModel, table=True):
     """One message and its answer, kept ``keep_talk_days``; then only figures.
 
@@ -209,12 +214,10 @@ class Turn(SQLModel, table=True):
         Index("ix_turn_thread", "conversation_id", "id"),
         _kept("ix_turn_kept", "at", TURN_KEPT),
         Index("ix_turn_doubt", "reviewed", "doubt", "id"),  # the advisors' queue, worst first
-        # The figures of one of several offices; with one office it stays empty, and costs a turn nothing.
-        Index(
-            "ix_turn_office_figures", "office", "day", "procedure", "outcome", "intent", "channel", "waited_ms",
-            sqlite_where=_OF_OFFICE, postgresql_where=_OF_OFFICE,
-        ),
-    )  # fmt: skip
+        _of_office("ix_turn_office_figures", "day", "procedure", "outcome", "intent", "channel", "waited_ms"),
+        _of_office("ix_turn_office_doubt", "reviewed", "doubt", "id"),
+        _of_office("ix_turn_office", "id"),
+    )
 
     id: int | None = _id()
     conversation_id: int = Field(sa_column=Column(BIG_ID, nullable=False, index=True))
@@ -429,7 +432,10 @@ class Audit(SQLModel, table=True):
     """Who did what, with the values before and after; the database itself refuses to change or delete a row."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_subject", "subject", "id"), Index("ix_audit_staff", "staff", "id"))
+    __table_args__ = (
+        Index("ix_audit_subject", "subject", "id"), Index("ix_audit_staff", "staff", "id"),
+        _of_office("ix_audit_office", "id"),
+    )  # fmt: skip
 
     id: int | None = _id()
     staff: str = Field(max_length=64)
@@ -437,6 +443,7 @@ class Audit(SQLModel, table=True):
     subject: str = Field(max_length=100)
     detail: dict[str, Any] = _json()
     at: datetime = _at(index=True)
+    office: str | None = Field(default=None, max_length=60)  # of several: that of the staff; None: they see all
 
 
 class Preference(SQLModel, table=True):
@@ -521,6 +528,17 @@ class HallUse(SQLModel, table=True):
 
     __tablename__ = "hall_use"
 
+    day: date = Field(primary_key=True)
+    what: str = Field(primary_key=True, max_length=20)
+    times: int = 0
+
+
+class OfficeHallUse(SQLModel, table=True):
+    """The same of one of several offices, whose own screens were used."""
+
+    __tablename__ = "office_hall_use"
+
+    office: str = Field(primary_key=True, max_length=60)
     day: date = Field(primary_key=True)
     what: str = Field(primary_key=True, max_length=20)
     times: int = 0

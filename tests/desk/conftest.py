@@ -107,7 +107,7 @@ class Scene:
                 session.merge(OfficeSetting(key=key, value={"value": value}, by="admin", at=NOW))
 
     def sweep(self) -> Swept:
-        return sweep(self.database, self.settings, self.office, self.now)
+        return sweep(self.database, self.settings, {None: self.office}, self.now)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_nobody_takes_it_so_the_advisors_and_the_citizen_are_told_once(scene: Sc
     scene.later(minutes=4)
     assert not scene.sweep()
     scene.later(minutes=1)
-    at_once(*[lambda: sweep(scene.database, scene.settings, scene.office, scene.now)] * 3)
+    at_once(*[lambda: sweep(scene.database, scene.settings, {None: scene.office}, scene.now)] * 3)
     scene.later(minutes=30)
     scene.sweep()
     for chat in ("9001", "9002"):

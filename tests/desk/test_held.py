@@ -114,8 +114,8 @@ def test_approval_and_deadline_at_once_are_one_of_them(unsure: Scene) -> None:
         before = len(unsure.told(sender))
         approval, first, second = at_once(
             lambda: unsure.write(held.approve, row.id, row.conversation_id, "lan", None, unsure.now),  # noqa: B023
-            lambda: unsure.write(held.expire, row.id, unsure.office, unsure.now),  # noqa: B023
-            lambda: unsure.write(held.expire, row.id, unsure.office, unsure.now),  # noqa: B023
+            lambda: unsure.write(held.expire, row.id, lambda _one: unsure.office, unsure.now),  # noqa: B023
+            lambda: unsure.write(held.expire, row.id, lambda _one: unsure.office, unsure.now),  # noqa: B023
         )
         approved = isinstance(approval, Held)
         assert approved or isinstance(approval, BadInputError)

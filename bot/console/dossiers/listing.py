@@ -42,7 +42,7 @@ def add(routes: APIRouter, console: Console) -> ShowList:
         catalog, now = console.service.talk.desk(clock()).catalog, clock()
 
         def read(session: Session) -> dict[str, Any]:
-            return _shown(session, asked, catalog, now) | {"guessing": _guessing(session, now)}
+            return _shown(session, asked, catalog, now) | {"guessing": [] if who.office else _guessing(session, now)}
 
         return console.page(
             request, "dossiers.html", who, code, **(await console.read(read)), statuses=status.STATUSES, done=done,

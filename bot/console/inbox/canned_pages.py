@@ -22,7 +22,7 @@ def router(console: Console) -> APIRouter:
     """The page and its forms."""
     routes = APIRouter(prefix=_PAGE, include_in_schema=False)
     reads = console.needs("inbox")
-    acts = console.posts("inbox")
+    acts = console.posts("canned")
 
     async def page(request: Request, who: Signed, code: int = 200, **shown: Any) -> Response:
         rows = await console.read(canned.all_of)

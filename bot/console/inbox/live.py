@@ -32,13 +32,20 @@ PER_PROCESS = 200
 
 
 class Page:
-    """One open page: whose, and which conversation it shows (0: a list)."""
+    """One open page: whose, which conversation it shows (0: a list), and what they see (None: all offices)."""
 
-    def __init__(self, staff: str, conversation_id: int) -> None:
+    def __init__(self, staff: str, conversation_id: int, office: str | None = None) -> None:
         self.staff = staff
         self.conversation_id = conversation_id
+        self.office = office
         self.news = asyncio.Event()
         self.known: Mapping[int, Mark] | None = None
+
+    def seen(self, marks: Mapping[int, Mark]) -> Mapping[int, Mark]:
+        """Of all conversations those that this person may see."""
+        if self.office is None:
+            return marks
+        return {number: mark for number, mark in marks.items() if mark.is_seen_from(self.office)}
 
 
 class Live:
@@ -96,8 +103,9 @@ class Live:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         while not self._closing:
             page.news.clear()
-            if self._looked and page.known != self._marks:
-                told, page.known = _news(page, self._marks), self._marks
+            marks = page.seen(self._marks)
+            if self._looked and page.known != marks:
+                told, page.known = _news(page, marks), marks
                 yield f"data: {json.dumps(told, ensure_ascii=False)}\n\n"
                 continue  # what came while this was on its way
             try:

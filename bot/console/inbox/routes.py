@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from sqlmodel import Session
 
+from bot.catalog.answers import Desk
 from bot.console import accounts
 from bot.console.inbox import canned_pages, own, shown
 from bot.console.inbox.live import Live, Page
@@ -41,7 +42,7 @@ def _pages(routes: APIRouter, console: Console, live: Live) -> None:
         request: Request, who: Signed = reads, queue: str = queues.WAITING, after: str = "", counter: str = ""
     ) -> Response:
         wanted = queue if queue in T["queues"] else queues.WAITING
-        office = console.service.talk.desk(console.clock()).office
+        office = console.service.talk.at(who.office, console.clock()).office
 
         def read(session: Session) -> dict[str, Any]:
             return _list(session, console, wanted, after, counter[:120])
@@ -56,7 +57,8 @@ def _pages(routes: APIRouter, console: Console, live: Live) -> None:
         async def still_in() -> bool:
             return await console.signed(request) is not None
 
-        answer = live.open(Page(who.name, conversation if 0 < conversation < LARGEST_ID else 0), still_in)
+        watched = conversation if 0 < conversation < LARGEST_ID else 0
+        answer = live.open(Page(who.name, watched, who.office), still_in)
         return answer or Response(status_code=503, headers={"retry-after": "5"})
 
     @routes.get("/staff/inbox/{number:int}", response_class=HTMLResponse, name="inbox_thread")
@@ -96,13 +98,13 @@ async def thread_page(
         key: of that message.
         more: for the template.
     """
-    now = console.clock()
-    desk = console.service.talk.desk(now)
+    now, offices = console.clock(), console.service.talk.offices
 
     def read(session: Session) -> dict[str, Any] | None:
         conversation = session.get(Conversation, number) if number < LARGEST_ID else None
         if conversation is None:
             return None
+        desk = _desk(console, who, conversation)
         back = typed_number(before)
         thread = reading.thread(session, number, back)
         mine = conversation.taken_by == who.name
@@ -117,6 +119,7 @@ async def thread_page(
                 "id": number,
                 "who": shown.who_is(conversation),
                 "channel": shown.channel_name(conversation.channel),
+                "office": offices.name(conversation.office) if conversation.office and offices.several else "",
                 "state": shown.state_text(session, conversation),
                 "since": shown.waited(conversation.queued_at, now),
                 "queue": conversation.queue,
@@ -132,15 +135,27 @@ async def thread_page(
             "drafts": drafts[-3:],
             "canned": ready,
             "answer": text,
+            "counters": [one.name for one in desk.office.counters],
+            "other_offices": _others(console, conversation),
         }
 
     found = await console.read(read)
     if found is None:
         raise HTTPException(404, T["errors"]["no_conversation"])
     return console.page(
-        request, "inbox_thread.html", who, code, **found, texts=T, most=MOST, key=key or secrets.token_hex(12),
-        counters=[one.name for one in desk.office.counters], **more,
+        request, "inbox_thread.html", who, code, **found, texts=T, most=MOST, key=key or secrets.token_hex(12), **more,
     )  # fmt: skip
+
+
+def _desk(console: Console, who: Signed, conversation: Conversation) -> Desk:
+    """The desk of a conversation's office; where it isn't known, that of whoever looks at it."""
+    return console.service.talk.at(conversation.office or who.office, console.clock())
+
+
+def _others(console: Console, conversation: Conversation) -> list[tuple[str, str]]:
+    """The offices that a conversation may be passed on to: slug and name; none where there is one office alone."""
+    offices = console.service.talk.offices
+    return [(slug, offices.name(slug)) for slug in offices.slugs if offices.several and slug != conversation.office]
 
 
 def _list(session: Session, console: Console, queue: str, after: str, counter: str) -> dict[str, Any]:
@@ -198,9 +213,8 @@ def _acts(routes: APIRouter, console: Console) -> None:
     @routes.post("/staff/inbox/{number:int}/back")
     async def back(request: Request, number: int, who: Signed = acts) -> Response:
         def act(session: Session) -> str:
-            _known(session, number)
-            now = console.clock()
-            queues.put_back(session, number, who.name, console.service.talk.desk(now).office, now)
+            office = _desk(console, who, _known(session, number)).office
+            queues.put_back(session, number, who.name, office, console.clock())
             _log(session, console, who, "inbox_back", number, before=queues.TAKEN, after=queues.WAITING)
             return "put_back"
 
@@ -209,13 +223,27 @@ def _acts(routes: APIRouter, console: Console) -> None:
     @routes.post("/staff/inbox/{number:int}/transfer")
     async def transfer(request: Request, number: int, who: Signed = acts, counter: str = Form("")) -> Response:
         def act(session: Session) -> str:
-            _known(session, number)
-            now = console.clock()
-            queues.transfer(session, number, who.name, counter, console.service.talk.desk(now).office, now)
+            office = _desk(console, who, _known(session, number)).office
+            queues.transfer(session, number, who.name, counter, office, console.clock())
             _log(session, console, who, "inbox_transfer", number, before=who.name, after=counter)
             return "put_back"
 
         return await settled(request, who, number, act)
+
+    @routes.post("/staff/inbox/{number:int}/office")
+    async def hand_over(request: Request, number: int, who: Signed = acts, office: str = Form("")) -> Response:
+        def act(session: Session) -> str:
+            before = _known(session, number).office
+            if office not in dict(_others(console, _known(session, number))):
+                raise BadInputError(T["errors"]["no_office"])
+            profile = console.service.talk.at(office, console.clock()).office
+            queues.hand_over(session, number, who.name, office, profile, console.clock())
+            _log(session, console, who, "inbox_office", number, before=before or "", after=office)
+            return "put_back"
+
+        answer = await settled(request, who, number, act)
+        gone = who.office is not None and answer.status_code == 303  # it is the other office's from here on
+        return RedirectResponse("/staff/inbox", 303) if gone else answer
 
     @routes.post("/staff/inbox/{number:int}/send")
     async def send(
@@ -232,9 +260,11 @@ def _acts(routes: APIRouter, console: Console) -> None:
 
     @routes.post("/staff/inbox/{number:int}/active")
     async def active(number: int, who: Signed = acts) -> Response:
-        if number >= LARGEST_ID:
-            raise HTTPException(404)
-        mine = await console.write(lambda session: queues.active(session, number, who.name, console.clock()))
+        def act(session: Session) -> bool:
+            _known(session, number)
+            return queues.active(session, number, who.name, console.clock())
+
+        mine = await console.write(act)
         return JSONResponse({"mine": mine}, 200 if mine else 409)
 
     @routes.post("/staff/inbox/{number:int}/held/{held_id:int}")
@@ -252,9 +282,11 @@ def _acts(routes: APIRouter, console: Console) -> None:
         return await settled(request, who, number, act, text if edit else "")
 
 
-def _known(session: Session, number: int) -> None:
-    if number >= LARGEST_ID or session.get(Conversation, number) is None:
+def _known(session: Session, number: int) -> Conversation:
+    found = session.get(Conversation, number) if number < LARGEST_ID else None
+    if found is None:
         raise HTTPException(404, T["errors"]["no_conversation"])
+    return found
 
 
 def _ring(session: Session, console: Console, number: int) -> None:

@@ -29,7 +29,7 @@ _NOTES = ("paused", "resumed", "resolved", "test_sent")
 def add(routes: APIRouter, console: Console) -> None:
     """The page and its forms."""
     reads = console.needs("notices")
-    manages = console.posts("notices.manage")
+    manages, holds = console.posts("notices.manage"), console.posts("notices.words")
     settings, clock, said = console.settings, console.clock, phrases("desk")
 
     async def page(
@@ -58,9 +58,7 @@ def add(routes: APIRouter, console: Console) -> None:
         return await page(request, who, wanted, after[:80], done=_note(done, about))
 
     @routes.post("/pause")
-    async def pause(
-        request: Request, who: Signed = manages, channel: str = Form(""), reason: str = Form("")
-    ) -> Response:
+    async def pause(request: Request, who: Signed = holds, channel: str = Form(""), reason: str = Form("")) -> Response:
         def change(session: Session) -> None:
             now = clock()
             _known(channel)
@@ -80,7 +78,7 @@ def add(routes: APIRouter, console: Console) -> None:
         return await changed(request, who, f"/staff/notices?done=paused&about={channel[:20]}", change)
 
     @routes.post("/resume")
-    async def resume(request: Request, who: Signed = manages, channel: str = Form("")) -> Response:
+    async def resume(request: Request, who: Signed = holds, channel: str = Form("")) -> Response:
         def change(session: Session) -> None:
             _known(channel)
             held = control.pauses(session, clock()).get(channel)
@@ -111,16 +109,16 @@ def add(routes: APIRouter, console: Console) -> None:
     ) -> Response:
         def change(session: Session) -> None:
             now = clock()
-            office = office_name(settings)
+            office = office_name(settings, who.office)
             row = trial.send(session, phone[:30], template, office, staff=who.name, settings=settings, now=now)
             accounts.audit(session, who.name, "test_notice", mask(row.recipient), now, template=template)
 
         return await changed(request, who, "/staff/notices?done=test_sent#thu", change)
 
 
-def office_name(settings: Settings) -> str:
-    """The office in whose name a preview or a test speaks."""
-    office = policy.configured_office(settings.catalog, settings.office)
+def office_name(settings: Settings, slug: str | None = None) -> str:
+    """The office in whose name a preview or a test speaks: one of several, else the default one."""
+    office = policy.configured_office(settings.catalog, slug or settings.office)
     return office.short_name if office else str(phrases("notices")["office"])
 
 

@@ -39,9 +39,11 @@ def add(routes: APIRouter, console: Console) -> None:
     """The list of templates, and the page of each."""
     reads = console.needs("notices")
     tries = console.posts("notices")
-    manages = console.posts("notices.manage")
+    manages = console.posts("notices.words")
     settings, clock, said = console.settings, console.clock, phrases("desk")
-    office = office_name(settings)
+
+    def office_of(who: Signed) -> str:
+        return office_name(settings, who.office)
 
     async def page(
         request: Request, who: Signed, name: str, typed: wording.Words | None = None, code: int = 200, **shown: Any
@@ -56,7 +58,8 @@ def add(routes: APIRouter, console: Console) -> None:
         words = typed or stored
         return console.page(
             request, "notice_template.html", who, code, words=words, stored=stored, history=history,
-            label=said["templates"].get(name, name), preview=_preview(words, office), most=wording.MOST_SEGMENTS,
+            label=said["templates"].get(name, name), preview=_preview(words, office_of(who)),
+            most=wording.MOST_SEGMENTS,
             field_names=said["fields"], counting=COUNTING, at=rows.moment(stored.at) if stored.by else "",
             esms=settings.sms_goes_through is SmsGateway.ESMS, typed=typed is not None,
             longest_sms=wording.LONGEST_SMS, longest_chat=wording.LONGEST_CHAT, **shown,
@@ -71,7 +74,7 @@ def add(routes: APIRouter, console: Console) -> None:
                     "changed": one.changed,
                     "by": one.by,
                     "at": rows.moment(one.at) if one.by else "",
-                    "preview": _preview(one, office),
+                    "preview": _preview(one, office_of(who)),
                 }
                 for one in wording.all_words(session)
             ]
@@ -87,12 +90,14 @@ def add(routes: APIRouter, console: Console) -> None:
         note = {"saved": "template_saved", "reset": "template_reset"}.get(done)
         return await page(request, who, name, done=said[note].format(name=name) if note else "")
 
-    @routes.post("/templates/{name}/preview", dependencies=[tries])
-    async def preview(name: str, sms: str = Form(""), chat: str = Form(""), segments: str = Form("")) -> JSONResponse:
+    @routes.post("/templates/{name}/preview")
+    async def preview(
+        name: str, who: Signed = tries, sms: str = Form(""), chat: str = Form(""), segments: str = Form("")
+    ) -> JSONResponse:
         if name not in templates.templates():
             return JSONResponse({"error": said["no_template"].format(name=name[:40])}, 404)
         stored = await console.read(lambda session: wording.words(session, name))
-        return JSONResponse(_preview(wording.typed_words(stored, sms, chat, _number(segments)), office))
+        return JSONResponse(_preview(wording.typed_words(stored, sms, chat, _number(segments)), office_of(who)))
 
     @routes.post("/templates/{name}")
     async def save(

@@ -79,16 +79,13 @@ class Editor:
     Attributes:
         base: the files' desk at a moment.
         after: told that an edit has become active.
+        office: slug of the office.
     """
 
     console: Console
     base: Callable[[datetime], Desk]
     after: Callable[[], Any]
-
-    @property
-    def office(self) -> str:
-        """Slug of the office."""
-        return self.console.settings.office
+    office: str
 
     def specs(self, part: Part, desk: Desk) -> tuple[forms.Spec, ...]:
         """The form of a part."""

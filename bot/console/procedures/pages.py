@@ -47,28 +47,46 @@ class FactPages:
     """Builds the pages."""
 
     console: Console
+    slug: str | None = None  # of one of several offices; None: the default one
+
+    def at(self, slug: str | None) -> FactPages:
+        """The same for one of several offices; None: for the default one."""
+        return self if slug == self.slug else replace(self, slug=slug)
 
     @property
     def office(self) -> str:
         """Slug of the office."""
-        return self.console.settings.office
+        return self.slug or self.console.settings.office
+
+    @property
+    def home(self) -> str:
+        """Address of the page of the office, for those who see all."""
+        return f"/staff/office/of/{self.slug}" if self.slug else "/staff/office"
 
     @cached_property
     def editor(self) -> Editor:
         """The form of every part."""
-        return Editor(self.console, self.console.service.base, self.console.service.edits.refresh)
+        service = self.console.service
+        return Editor(self.console, lambda _now: self.base(), service.edits.refresh, self.office)
 
     def base(self) -> Desk:
         """What the files say, as of today."""
-        return self.console.service.base(self.console.clock())
+        service, now = self.console.service, self.console.clock()
+        return service.files(self.slug, now) if self.slug else service.base(now)
+
+    def may_edit(self, who: Signed, subject: str) -> bool:
+        """Whether somebody may change a procedure, an office or a province."""
+        if not subject.startswith("office:"):
+            return who.may("procedures.edit")
+        return who.may("office.edit") and who.office in {None, subject.partition(":")[2]}
 
     async def read(self) -> Known:
         """Everything the pages show."""
         return await self.console.read(lambda session: known(session, self.base(), self.office))
 
-    def described(self, row: FactEdit, found: Known) -> dict[str, Any]:
-        """An edit in words."""
-        return describe(row, found, self.editor)
+    def described(self, who: Signed, row: FactEdit, found: Known) -> dict[str, Any]:
+        """An edit in words, and whether this person may change it."""
+        return {**describe(row, found, self.editor), "may_edit": self.may_edit(who, row.subject)}
 
     # --- the list --------------------------------------------------------------------------------------------------
 
@@ -152,8 +170,8 @@ class FactPages:
             channel=channel, channels=_T["channels"], day=on.isoformat(), today=on == today,
             source=source_line(procedure, ()) if procedure else "", four_eyes=found.four_eyes,
             field=found.base.catalog.fields.get(procedure.field) if procedure else None,
-            pending=[self.described(row, found) for row in rows if row.state == "proposed"],
-            active=[self.described(row, found) for row in rows
+            pending=[self.described(who, row, found) for row in rows if row.state == "proposed"],
+            active=[self.described(who, row, found) for row in rows
                     if row.part != VERIFIED and state_of(row, found.told, today) in counts],
             look=look_reasons(found, code, self.office, procedure) if procedure else [], parts=_T["parts"],
             full=[(key, forms.lines_of(self.editor.specs(part, found.base), value_of(procedure, part)))
@@ -182,11 +200,12 @@ class FactPages:
 
     def _history(self, request: Request, who: Signed, found: Known, code: str) -> Response | None:
         procedure = found.told.desk.catalog.get(code)
-        if procedure is None and not found.of(code):
+        others = who.office is not None and ":" in code  # an office's or a province's
+        if procedure is None and (others or not found.of(code)):
             return None
         return self.console.page(
             request, "procedure_history.html", who, subject=code, procedure=procedure,
-            rows=[self.described(row, found) for row in found.of(code)], back=f"/staff/procedures/{code}",
+            rows=[self.described(who, row, found) for row in found.of(code)], back=f"/staff/procedures/{code}",
         )  # fmt: skip
 
     # --- the office ------------------------------------------------------------------------------------------------
@@ -202,10 +221,11 @@ class FactPages:
             subject = of_office(found.base, self.office, part)
             model = model_of(found.told.desk, subject)
             value = value_of(model, part) if model is not None else {}
-            described = [self.described(row, found) for row in found.of(subject) if row.part == key]
+            described = [self.described(who, row, found) for row in found.of(subject) if row.part == key]
             parts.append(
                 {
                     "key": key, "name": _T["parts"][key], "history": described,
+                    "may_edit": self.may_edit(who, subject),
                     "lines": forms.lines_of(self.editor.specs(part, found.base), value),
                     "pending": [one for one in described if one["state"] == "proposed"],
                     "active": [one for one in described if one["state"] in {"active", "coming", "left_out"}],
@@ -216,8 +236,15 @@ class FactPages:
         desk = found.told.desk
         return self.console.page(
             request, "office.html", who, code, office=desk.office, province=desk.province, office_parts=parts,
-            look=look, **more,
+            look=look, home="/staff/office" if who.office else self.home, others=self._others(who), **more,
         )  # fmt: skip
+
+    def _others(self, who: Signed) -> list[tuple[str, str, bool]]:
+        """The offices to choose from, for those who see several: address, name, whether it is this one."""
+        offices = self.console.service.talk.offices
+        if who.office is not None or not offices.several:
+            return []
+        return [(f"/staff/office/of/{slug}", offices.name(slug), slug == self.office) for slug in offices.slugs]
 
 
 def _day(text: str) -> date | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.catalog.answers import Desk
+from bot.catalog.offices import Offices
 from bot.catalog.schema import Aspect
 from bot.channels.rendering import Message, render, render_all
 from bot.conversation.decide import procedure_replies
@@ -54,7 +55,7 @@ def answers(desk: Desk, code: str, aspects: Iterable[Aspect], channel: str, talk
 
 def said(desk: Desk, question: str, channel: str, talk: Talk, now: datetime) -> Shown:
     """The answer to a question typed as citizens do, from a desk that is not in use yet."""
-    pinned = replace(talk, desk=lambda _now: desk)
+    pinned = replace(talk, desk=lambda _now: desk, offices=Offices())  # asked at this office: no choice
     turn = pinned.turn(question, Memory(greeted=True, at=now), now, OfflineDossiers(lambda _code: None, desk), channel)
     return _shown(question, render_all(turn.replies, channel).messages, channel)
 

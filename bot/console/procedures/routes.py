@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -29,49 +29,52 @@ def router(console: Console) -> APIRouter:
     """The pages of procedures and the forms on them."""
     routes = APIRouter(prefix="/staff/procedures", include_in_schema=False)
     reads, acts = console.needs("procedures"), console.posts("procedures.edit")
-    edits_only = console.needs("procedures.edit")
-    service, clock, office = console.service, console.clock, console.settings.office
-    pages = FactPages(console)
+    edits_only, decides = console.needs("procedures.edit"), console.posts("office.edit")
+    service, clock = console.service, console.clock
+    default = FactPages(console)
+
+    def pages_of(who: Signed) -> FactPages:
+        return default.at(who.office)
 
     @routes.get("", response_class=HTMLResponse)
     async def index(
         request: Request, who: Signed = reads, q: str = "", field: str = "", show: str = "all", done: str = ""
     ) -> Response:
-        return await pages.listing(request, who, q=q, field=field, show=show, done=_T["done"].get(done, ""))
+        return await pages_of(who).listing(request, who, q=q, field=field, show=show, done=_T["done"].get(done, ""))
 
     @routes.get("/{code}", response_class=HTMLResponse)
     async def one(
         request: Request, code: str, who: Signed = reads, channel: str = "zalo_oa", day: str = "", done: str = ""
     ) -> Response:
-        return await pages.one(request, who, code, channel=channel, day=day, done=_T["done"].get(done, ""))
+        return await pages_of(who).one(request, who, code, channel=channel, day=day, done=_T["done"].get(done, ""))
 
     @routes.get("/{code}/history", response_class=HTMLResponse)
     async def history(request: Request, code: str, who: Signed = reads) -> Response:
-        return await pages.history(request, who, code)
+        return await pages_of(who).history(request, who, code)
 
     @routes.get("/{code}/edit/{key}", response_class=HTMLResponse)
     async def edit(request: Request, code: str, key: str, who: Signed = edits_only) -> Response:
         shown = None
         if key in FACTS and ":" not in code:
-            shown = await pages.editor.show(request, who, code, FACTS[key], f"/staff/procedures/{code}")
-        return shown or await pages.missing(request, who, code)
+            shown = await pages_of(who).editor.show(request, who, code, FACTS[key], f"/staff/procedures/{code}")
+        return shown or await pages_of(who).missing(request, who, code)
 
     @routes.post("/{code}/edit/{key}")
     async def change(request: Request, code: str, key: str, who: Signed = acts) -> Response:
         shown = None
         if key in FACTS and ":" not in code:
-            shown = await pages.editor.take(request, who, code, FACTS[key], f"/staff/procedures/{code}")
-        return shown or await pages.missing(request, who, code)
+            shown = await pages_of(who).editor.take(request, who, code, FACTS[key], f"/staff/procedures/{code}")
+        return shown or await pages_of(who).missing(request, who, code)
 
     @routes.post("/{code}/verify")
     async def verify(
         request: Request, code: str, who: Signed = acts, seen: str = Form(""), facts: str = Form(""),
         source: str = Form(""), act: str = Form("verify"),
     ) -> Response:  # fmt: skip
-        now = clock()
+        now, office, base = clock(), default.office, default.base()
 
         def write(session: Session) -> FactEdit:
-            found = known(session, pages.base(), office)
+            found = known(session, base, office)
             procedure = found.told.desk.catalog.get(code)
             if procedure is None:
                 raise BadInputError(_T["refused"]["no_name"].format(code=code[:20]))
@@ -89,7 +92,7 @@ def router(console: Console) -> APIRouter:
         try:
             row = await console.write(write)
         except BadInputError as refused:
-            return await pages.one(request, who, code, status=409, error=str(refused), typed_source=source)
+            return await pages_of(who).one(request, who, code, status=409, error=str(refused), typed_source=source)
         await taken_up(row)
         return RedirectResponse(f"/staff/procedures/{code}?done={row.state}", 303)
 
@@ -100,36 +103,48 @@ def router(console: Console) -> APIRouter:
 
     @routes.post("/edits/{number}/decide")
     async def decide(
-        request: Request, number: str, who: Signed = acts, act: str = Form(""), reason: str = Form("")
+        request: Request, number: str, who: Signed = decides, act: str = Form(""), reason: str = Form("")
     ) -> Response:
         now = clock()
         wanted = typed_number(number, 15) or 0
-
-        def write(session: Session) -> FactEdit:
-            row = store.decide(
-                session, pages.base(), office, wanted, act, by=who.name, now=now, reason=reason,
-                four_eyes=bool(setting(session, "four_eyes")),
-            )  # fmt: skip
-            record(session, who.name, f"fact_{act}", row, now)
-            return row
 
         def subject_of(session: Session) -> str:
             found = session.get(FactEdit, wanted)
             return found.subject if found else ""
 
+        subject = await console.read(subject_of)
+        if subject and not default.may_edit(who, subject):
+            raise HTTPException(404)
+        pages = default.at(_office_of(subject, who, console))
+
+        def write(session: Session) -> FactEdit:
+            row = store.decide(
+                session, pages.base(), pages.office, wanted, act, by=who.name, now=now, reason=reason,
+                four_eyes=bool(setting(session, "four_eyes")),
+            )  # fmt: skip
+            record(session, who.name, f"fact_{act}", row, now)
+            return row
+
         try:
             row = await console.write(write)
         except BadInputError as refused:
-            subject = await console.read(subject_of)
             if ":" in subject:
                 return await pages.of_office(request, who, 409, error=str(refused))
             if not subject:
                 return await pages.listing(request, who, code=409, error=str(refused))
             return await pages.one(request, who, subject, status=409, error=str(refused))
         await taken_up(row)
-        back = "/staff/office" if ":" in row.subject else f"/staff/procedures/{row.subject}"
+        home = "/staff/office" if who.office else pages.home
+        back = home if ":" in row.subject else f"/staff/procedures/{row.subject}"
         if row.part == NEW:
             act, back = ("added", back) if row.state == "active" else (act, "/staff/procedures")
         return RedirectResponse(f"{back}?done={act}", 303)
 
     return routes
+
+
+def _office_of(subject: str, who: Signed, console: Console) -> str | None:
+    """The one of several offices whose page an edit stands on; None for the default one."""
+    kind, _, slug = subject.partition(":")
+    known = kind == "office" and slug != console.settings.office
+    return who.office or (console.service.talk.offices.known(slug) if known else None)

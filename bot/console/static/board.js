@@ -60,7 +60,7 @@
     clearTimeout(next);
     let failed = false;
     try {
-      const answer = await fetch("/bang/so", { cache: "no-store", signal: AbortSignal.timeout(15000) });
+      const answer = await fetch(status.dataset.news, { cache: "no-store", signal: AbortSignal.timeout(15000) });
       if (!answer.ok) throw new Error(String(answer.status));
       const codes = await answer.json();
       if (mine !== asked) return;

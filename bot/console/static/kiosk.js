@@ -1,7 +1,7 @@
 "use strict";
 // The kiosk: the scanner types into the field wherever one is, nothing stays on the screen, a minute's rest leads home.
 (() => {
-  const START = "/kiosk";
+  const START = document.getElementById("nghi").dataset.start; // of several offices each has its own
   const atStart = document.body.classList.contains("start");
   const field = document.getElementById("ma");
   const result = document.getElementById("ket-qua");
@@ -50,7 +50,7 @@
     const body = new URLSearchParams({ code });
     field.value = "";
     try {
-      const answer = await ask("/kiosk/ho-so", body);
+      const answer = await ask(`${START}/ho-so`, body);
       if (mine !== asked) return; // another receipt was scanned meanwhile
       result.querySelector("p").textContent = answer.text;
       const survey = result.querySelector("[data-survey]");
@@ -91,20 +91,20 @@
       const code = query.value;
       query.value = "";
       if (result) lookUp(code);
-      else ask("/kiosk/ho-so", new URLSearchParams({ code })).then((answer) => say(answer.text), () => say(said.dataset.offline));
+      else ask(`${START}/ho-so`, new URLSearchParams({ code })).then((answer) => say(answer.text), () => say(said.dataset.offline));
     });
   }
 
   // --- calling and printing ----------------------------------------------------------------------------------------
   document.querySelector("[data-call]").addEventListener("submit", (event) => {
     event.preventDefault();
-    ask("/kiosk/goi").then((answer) => say(answer.text), () => say(said.dataset.offline));
+    ask(`${START}/goi`).then((answer) => say(answer.text), () => say(said.dataset.offline));
   });
   const print = document.querySelector("[data-print]");
   if (print) {
     print.hidden = false;
     print.addEventListener("click", () => {
-      fetch("/kiosk/in", { method: "POST" }).catch(() => undefined);
+      fetch(`${START}/in`, { method: "POST" }).catch(() => undefined);
       window.print();
     });
   }
