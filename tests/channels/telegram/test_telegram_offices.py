@@ -27,7 +27,7 @@ from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Inbox, Outbox, Preference
+from bot.storage.tables import Conversation, Inbox, Lookup, Outbox, Preference
 from tests.receipts.drawing import photograph
 from tests.receipts.symbols import code128, dice
 from tests.service_process import ServiceProcess
@@ -147,6 +147,18 @@ def test_a_photo_is_fetched_with_the_token_of_the_bot_it_came_to(province: Provi
     assert province.brings("dong-phuoc", api.photo(picture)) == 200
     assert api.wait_until(lambda: len(api.sent) > 0, 30)
     assert "H30.99.02-261116-0001" in api.sent[-1]["text"]
+
+
+def test_who_guesses_at_many_bots_is_one_who_guesses(province: Province) -> None:
+    for bot in SLUGS:
+        province.says(bot, "H30.99.01-261116-0009")
+        province.says(bot, "H30.99.01-261116-0008", sender=88)
+    networks: dict[str, set[str | None]] = {}
+    for row in province.rows(Lookup):
+        networks.setdefault(row.sender.partition("/")[2], set()).add(row.network)
+    assert {person: len(known) for person, known in networks.items()} == {"77": 1, "88": 1}
+    assert not networks["77"] & networks["88"]
+    assert not any(known is None or known == "77" for known in networks["77"])
 
 
 @pytest.mark.parametrize("of", [None, "chau-thanh"])
