@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from telegram import LinkPreviewOptions
@@ -24,6 +21,7 @@ from bot.channels.port import Receive, SendError
 from bot.channels.rendering import Message, utf16
 from bot.channels.telegram import outgoing, photos, webhook
 from bot.channels.telegram.incoming import CHANNEL, UPDATES, taken_of
+from bot.channels.trust import trust
 from bot.clock import Clock, utc_now
 from bot.errors import BadInputError
 from bot.office_accounts import at_account, id_of
@@ -41,12 +39,6 @@ _HOOK_SET = "có nơi khác vừa đặt web hook cho bot này, nên không hỏ
 
 class CannotConnectError(Exception):
     """Telegram can't be reached or refuses the bot; the text holds no secret."""
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """Read once for the bots of all offices: each reading takes 40 ms and half a megabyte."""
-    return httpx.create_ssl_context()
 
 
 class _Api(ExtBot[int]):
@@ -90,10 +82,10 @@ class Telegram:
                 connect_timeout=10,
                 read_timeout=20,
                 write_timeout=20,
-                httpx_kwargs={"verify": _trust()},
+                httpx_kwargs={"verify": trust()},
             ),
             get_updates_request=HTTPXRequest(
-                connection_pool_size=1, connect_timeout=10, httpx_kwargs={"verify": _trust()}
+                connection_pool_size=1, connect_timeout=10, httpx_kwargs={"verify": trust()}
             ),
             # 30 messages a second overall. What Telegram asks beyond it is the outbox's business: one citizen's
             # waiting must not hold up the others.
