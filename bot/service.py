@@ -21,7 +21,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import Counter, Histogram
-from sqlalchemy import bindparam, insert
 from sqlmodel import Session, col, select
 
 from bot.channels.port import FetchError
@@ -46,15 +45,15 @@ from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import METADATA, Conversation, Dossier, Inbox, Outbox, Turn
+from bot.storage.tables import Conversation, Dossier, Inbox, Outbox, Turn
 from bot.storage.together import Together
+from bot.storage.turns import UNCERTAIN_WITHIN, TurnRows
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
 LEASE = timedelta(seconds=60)
 MAX_TEXT = 4000
 PHOTO_TRIES = 3  # then the citizen is asked for another photo
-AGAIN_WITHIN = timedelta(days=1)
 AGAIN_MOST = 3  # uncertain replies told once more
 _RECEIVED = Counter("motcua_messages_received_total", "Messages taken in", ["channel", "duplicate"])
 _TURNS = Counter("motcua_turns_total", "Turns by outcome", ["channel", "outcome"])
@@ -63,27 +62,6 @@ _ASKING = frozenset({"handoff", "complaint", "rating", "miss"})  # an advisor is
 _KEPT_WHILE_TAKEN = frozenset({"complaint", "rating"})
 _RIGHTS = frozenset({"erase", "unsubscribe", "resubscribe"})
 _ERRORS = Counter("motcua_turn_errors_total", "Turns that broke inside", ["channel"])
-
-
-_OUTBOX = METADATA.tables["outbox"]
-_UNCERTAIN = (
-    select(_OUTBOX.c.id)
-    .where(
-        _OUTBOX.c.channel == bindparam("to_channel"),
-        _OUTBOX.c.recipient == bindparam("to"),
-        _OUTBOX.c.kind == "reply",
-        _OUTBOX.c.state == "uncertain",
-        _OUTBOX.c.created_at > bindparam("since"),
-    )
-    .limit(1)
-)
-_LOCKED = (
-    select(Conversation)
-    .where(Conversation.channel == bindparam("of_channel"), Conversation.sender == bindparam("of_sender"))
-    .with_for_update()
-    .execution_options(populate_existing=True)
-)
-_INSERT_TURN = insert(METADATA.tables["turn"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +140,8 @@ class Service:
 
     def _keep(self, messages: Sequence[Incoming]) -> list[int | None]:
         """Stores messages in one transaction; their inbox ids in the same order."""
-        now = self.clock()
-        found: dict[int, int | None] = {}
         with self.database.write() as session:
-            for number, one in sorted(enumerate(messages), key=lambda numbered: queue.lock_order(numbered[1])):
-                found[number] = queue.receive(session, one, now)
-        return [found[number] for number in range(len(messages))]
+            return queue.receive_all(session, messages, self.clock())
 
     def work_off(self, only: int | None = None, most: int = 1) -> frozenset[str]:
         """Takes messages from claim to committed reply.
@@ -206,13 +180,9 @@ class Service:
     def _answer_together(self, took: Sequence[_Taken], owner: str) -> bool:
         """Answers messages of several senders in one transaction; False: nothing was done, each is tried alone."""
         started = time.monotonic()
-        said: list[Said | None] = []
         try:
             with self.database.write() as session:
-                for one in took:
-                    with in_turn(one.id):
-                        said.append(self._turn(session, one))
-                        self._finish(session, one.id, owner)
+                said = self._turns(session, took, owner)
         except Exception as error:  # noqa: BLE001 - whichever it was: it comes again, alone, and is told then
             log.warning("nhóm %d tin không xong (%s), làm từng tin", len(took), type(error).__name__)
             return False
@@ -228,8 +198,7 @@ class Service:
         try:
             one = replace(one, incoming=self._read_photo(one.incoming, last_try=one.attempts >= PHOTO_TRIES))
             with _SECONDS.time(), self.database.write() as session:
-                said = self._turn(session, one)
-                self._finish(session, one.id, owner)
+                (said,) = self._turns(session, [one], owner)
         except LeaseLostError:
             log.warning("mất quyền xử lý tin, tiến trình khác làm tiếp")
         except FetchError as error:
@@ -242,9 +211,25 @@ class Service:
         else:
             self._done(one, said, time.monotonic() - started)
 
-    def _finish(self, session: Session, inbox_id: int, owner: str) -> None:
-        if not queue.finish_inbox(session, inbox_id, owner, self.clock()):
+    def _turns(self, session: Session, took: Sequence[_Taken], owner: str) -> list[Said | None]:
+        """Answers claimed messages, each of another sender, and closes them.
+
+        Raises:
+            LeaseLostError: another process has taken one over.
+        """
+        rows = self._rows(session, took)
+        said = []
+        for one in took:
+            with in_turn(one.id):
+                said.append(self._turn(session, one, rows))
+        rows.store(session)
+        if not queue.finish_all(session, [one.id for one in took], owner, self.clock()):
             raise LeaseLostError
+        return said
+
+    def _rows(self, session: Session, took: Sequence[_Taken]) -> TurnRows:
+        senders = [(one.incoming.channel, one.incoming.sender) for one in took]
+        return TurnRows.read(session, [one.id for one in took], senders, self.clock())
 
     def _done(self, one: _Taken, said: Said | None, seconds: float) -> None:
         channel, outcome = one.incoming.channel, str(said.outcome) if said else "none"
@@ -300,10 +285,10 @@ class Service:
         # Where no code could be read, what was written below the photo may still say what is wanted.
         return replace(incoming, photo=None, text="\n".join(reading.codes) or incoming.text, problem=reading.problem)
 
-    def _turn(self, session: Session, one: _Taken) -> Said | None:
-        """Understands, answers and stores; None where the message asks for no answer."""
+    def _turn(self, session: Session, one: _Taken, rows: TurnRows) -> Said | None:
+        """Understands and answers; None where the message asks for no answer."""
         now, incoming = self.clock(), one.incoming
-        conversation = self._conversation(session, incoming, now)
+        conversation = rows.conversations[incoming.channel, incoming.sender]
         memory = from_json(conversation.memory)
         if incoming.kind == "unfollow":
             conversation.unreachable_at = now
@@ -311,8 +296,9 @@ class Service:
         conversation.unreachable_at = None
         talk = self.talk.pinned(now)
         if incoming.kind == "text" and alerts.is_code(incoming.channel, incoming.text):
-            return self._link(session, one, conversation, now)
-        dossiers = CitizenDossiers(session, incoming, self.settings, now, talk.desk(now))
+            return self._link(session, one, conversation, rows, now)
+        desk = talk.at(talk.offices.known(incoming.account) or memory.office, now)
+        dossiers = CitizenDossiers(session, incoming, self.settings, now, desk)
         if incoming.kind == "text" or (incoming.kind == "photo" and incoming.text):
             said = talk.turn(incoming.text, memory, now, dossiers, incoming.channel, incoming.account)
         else:
@@ -320,14 +306,15 @@ class Service:
             said = talk.other(kind, memory, now, dossiers, incoming.channel, incoming.phone, incoming.account)
         if "erase" in said.effects:
             erase(session, incoming.channel, incoming.sender, now)
+            rows.erased(conversation)
             one = one.without_text()
-        self._store(session, one, conversation, said, now, drafted=_is_draft(conversation, memory, said))
+        self._store(session, one, conversation, rows, said, now, drafted=_is_draft(conversation, memory, said))
         if incoming.kind == "contact" or "erase" in said.effects:
             # A shared number serves the comparison only.
             session.get_one(Inbox, one.id).payload = {}
         return said
 
-    def _link(self, session: Session, one: _Taken, conversation: Conversation, now: datetime) -> Said:
+    def _link(self, session: Session, one: _Taken, conversation: Conversation, rows: TurnRows, now: datetime) -> Said:
         """An advisor links their own chat, where they are told of citizens who wait. The code is not kept."""
         incoming = one.incoming
         text = alerts.link(session, self.settings, incoming.channel, incoming.sender, incoming.text, now)
@@ -335,43 +322,33 @@ class Service:
         said = Said(
             "out_of_scope", (), (), (), Outcome.ACKNOWLEDGED, (Reply(text),), memory, evidence={"how": "staff_link"}
         )
-        self._store(session, one.without_text(), conversation, said, now)
+        self._store(session, one.without_text(), conversation, rows, said, now)
         session.get_one(Inbox, one.id).payload = {}
         return said
-
-    def _conversation(self, session: Session, incoming: Incoming, now: datetime) -> Conversation:
-        """The sender's conversation, locked: an advisor who takes it does so before this turn or after it."""
-        whose = {"of_channel": incoming.channel, "of_sender": incoming.sender}
-        conversation = session.exec(_LOCKED, params=whose).first()
-        if conversation is None:
-            conversation = Conversation(channel=incoming.channel, sender=incoming.sender, created_at=now, last_at=now)
-            session.add(conversation)
-            session.flush()
-        return conversation
 
     def _store(
         self,
         session: Session,
         one: _Taken,
         conversation: Conversation,
+        rows: TurnRows,
         said: Said,
         now: datetime,
         *,
         drafted: bool = False,
     ) -> None:
-        """Stores a turn and what is said; ``drafted``: an advisor has the conversation, nothing is said."""
+        """Has a turn stored and what is said told; ``drafted``: an advisor has the conversation, nothing is said."""
         incoming, inbox_id = one.incoming, one.id
         quiet = queues.is_quiet(conversation)
-        first = conversation.version == 0 and conversation.created_at == now
         rendered = render_all(said.replies, incoming.channel)
-        office = self.talk.at(said.memory.office, now).office
+        if self.talk.offices.several:
+            self._note_office(conversation, incoming, said)
+        office = self.talk.at(conversation.office, now).office
         unsure = not drafted and held.is_unsure(session, conversation, said, office, now)
         # What was said at first contact (what is kept and why) is said again where it may not reach the citizen.
         greeted = said.memory.greeted and (not unsure or from_json(conversation.memory).greeted)
         conversation.memory = to_json(replace(said.memory, menu=rendered.menu or said.memory.menu, greeted=greeted))
         conversation.last_at = now
-        if self.talk.offices.several:
-            self._note_office(conversation, incoming, said)
         assert conversation.id is not None  # noqa: S101 - flushed above
         understanding = {
             "aspects": said.aspects, "procedures": said.procedures, "codes": said.dossier_codes,
@@ -391,34 +368,25 @@ class Service:
             "waited_ms": _milliseconds(self.clock() - one.received_at), "reviewed": False,
             "office": conversation.office,
         }  # fmt: skip
-        note_doubt(session, turn, said.effects, first=first)
-        session.connection().execute(_INSERT_TURN, turn)
+        note_doubt(session, turn, said.effects, rows.before.get(conversation.id, ()))
+        rows.turns.append(turn)
         if drafted:
             for effect in _KEPT_WHILE_TAKEN.intersection(said.effects):
                 queues.ask(session, conversation, effect, _kept(incoming), now)
             queues.place(session, conversation, now)
             return
-        again = [] if first else self._again(session, incoming, now)
+        again = self._again(session, incoming, rows, now)
         if again:
             queues.settle_unsent(session, conversation, now)
         messages = again + messages
         if incoming.tapped and messages and self._was_menu(session, incoming):
             messages[0] = replace(messages[0], edits=incoming.tapped)
         for number, message in enumerate(messages):
-            queue.put_outbox(
-                session,
-                Outbox(
-                    kind="reply",
-                    channel=incoming.channel,
-                    recipient=incoming.sender,
-                    dedupe_key=f"reply:{inbox_id}:{number}",
-                    body=message_json(message),
-                    inbox_id=inbox_id,
-                    office=conversation.account,
-                    not_before=now,
-                    created_at=now,
-                ),
-            )
+            rows.replies.append(
+                {"channel": incoming.channel, "recipient": incoming.sender,
+                 "dedupe_key": f"reply:{inbox_id}:{number}", "body": message_json(message), "inbox_id": inbox_id,
+                 "office": conversation.account, "created_at": now}
+            )  # fmt: skip
         for effect in said.effects:
             self._effect(session, effect, incoming, conversation, now)
         quiet = quiet and not unsure and not _ASKING.intersection(said.effects)
@@ -444,12 +412,9 @@ class Service:
         if conversation.office != before:
             conversation.counter = None  # of the office before
 
-    def _again(self, session: Session, incoming: Incoming, now: datetime) -> list[Message]:
+    def _again(self, session: Session, incoming: Incoming, rows: TurnRows, now: datetime) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""
-        if incoming.channel not in CHATS:
-            return []
-        whose = {"to_channel": incoming.channel, "to": incoming.sender, "since": now - AGAIN_WITHIN}
-        if session.connection().execute(_UNCERTAIN, whose).first() is None:
+        if incoming.channel not in CHATS or (incoming.channel, incoming.sender) not in rows.uncertain:
             return []
         unsure = session.exec(
             select(Outbox)
@@ -458,7 +423,7 @@ class Service:
                 Outbox.recipient == incoming.sender,
                 Outbox.kind == "reply",
                 Outbox.state == "uncertain",
-                col(Outbox.created_at) > now - AGAIN_WITHIN,
+                col(Outbox.created_at) > now - UNCERTAIN_WITHIN,
             )
             .order_by(col(Outbox.id))
             .with_for_update()
@@ -522,12 +487,14 @@ class Service:
         if row is None:
             return
         one, now = _Taken(inbox_id, queue.incoming_of(row), row.attempts, row.received_at), self.clock()
-        conversation = self._conversation(session, one.incoming, now)
+        rows = self._rows(session, [one])
+        conversation = rows.conversations[one.incoming.channel, one.incoming.sender]
         known = session.exec(select(Turn.id).where(col(Turn.inbox_id) == inbox_id)).first()
         if known is None:
             said = failed_turn(from_json(conversation.memory), now)
             taken = conversation.taken_by is not None
-            self._store(session, one, conversation, said, now, drafted=taken)
+            self._store(session, one, conversation, rows, said, now, drafted=taken)
+            rows.store(session)
             _TURNS.labels(one.incoming.channel, Outcome.FAILED).inc()
 
 

@@ -226,20 +226,21 @@ class EmbeddedEngine:
         if len(parts) < 2 or not 6 <= len(prepared.words) <= MANY_UP_TO:
             return ()
         allowed = [link.index for link in first[:6] if link.score >= SECOND_SCORE]
+        named = bool(_SEVERAL.search(prepared.folded))
+        clauses = [said for said in map(prepare, parts[:8]) if not ASKING.issuperset(said.words)]
+        asking = [bool(self._patterns.found(said.folded)) for said in clauses]
+        if len(clauses) < 2 or (not named and sum(asking) < 2):
+            return ()
         found: dict[int, bool] = {}
-        for part in parts[:8]:
-            said = prepare(part)
-            if all(word in ASKING for word in said.words):
-                continue
+        for said, asks in zip(clauses, asking, strict=True):
             scores = self._linker.scores(said.words)
             best = int(scores.argmax())
             rest = max((float(scores[index]) for index in allowed if index != best), default=-1.0)
             if best not in allowed or scores[best] < CLAUSE_SCORE or scores[best] - rest < CLAUSE_MARGIN:
                 continue
-            asks = bool(self._patterns.found(said.folded))
             found[best] = found.get(best, False) or asks
         codes = tuple(self._linker.entries[index].code for index in found)
-        if _SEVERAL.search(prepared.folded):
+        if named:
             return codes if len(codes) > 1 else ()
         return codes if len(codes) > 1 and all(found.values()) else ()
 

@@ -9,7 +9,6 @@ class is known. The file is bincode: little endian, lengths as 64-bit integers.
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +139,10 @@ class LinearModel:
 
     def scores(self, tokens: Iterable[str]) -> Floats:
         """The score of every class, in the order of ``classes``."""
-        counted = Counter(row for token in tokens if (row := self.vocabulary.get(token)) is not None)
+        known = self.vocabulary
+        counted: dict[int, int] = {}
+        for row in [known[token] for token in tokens if token in known]:
+            counted[row] = counted.get(row, 0) + 1
         if not counted:
             return self.biases
         rows = np.fromiter(counted.keys(), np.int64, len(counted))

@@ -85,6 +85,7 @@ class Linker:
         self.documents = list(documents_of(entries) if documents is None else documents)
         marks = [MARKS.intersection(self._concepts.found(prepare(entry.short_name).words)) for entry in entries]
         self._marks = {mark: np.array([mark in found for found in marks], np.float32) for mark in MARKS}
+        self._last_features: tuple[tuple[str, ...], dict[str, float]] = ((), {})
         self._index()
         if model is None and len(self.entries) <= LEARN_UP_TO:
             lines = [" ".join(self._tokens(document.words)) for document in self.documents]
@@ -131,8 +132,17 @@ class Linker:
 
     def _tokens(self, words: Sequence[str]) -> list[str]:
         # Sounds are left to the nearest document: in the linear model they cost half the time and gain nothing.
-        found = [feature.replace(" ", "_") for feature in features(words, self._kept) if feature[0] != "~"]
+        found = [feature.replace(" ", "_") for feature in self._features(words) if feature[0] != "~"]
         return [*found, *grams(words), *self._concepts.tokens(words)]
+
+    def _features(self, words: Sequence[str]) -> dict[str, float]:
+        """Those of the last words are kept: a message's are asked for three times."""
+        wanted = tuple(words)
+        known, found = self._last_features
+        if known != wanted:
+            found = features(words, self._kept)
+            self._last_features = wanted, found
+        return found
 
     def kept(self, words: Sequence[str]) -> int:
         """How many pairs of stop words in the message are names of something ("sổ đỏ")."""
@@ -141,8 +151,8 @@ class Linker:
     def known_share(self, words: Sequence[str]) -> float:
         """How much of what was said occurs in the catalogue at all, 0–1 (by weight)."""
         whole, known = 0.0, 0.0
-        for feature, weight in features(words, self._kept).items():
-            if not feature.startswith("~"):
+        for feature, weight in self._features(words).items():
+            if feature[0] != "~":
                 row = self._rows.get(feature)
                 idf = self._default_idf if row is None else float(self._idf[row])
                 whole += weight * idf
@@ -169,7 +179,7 @@ class Linker:
         return found
 
     def _parts(self, words: Sequence[str]) -> tuple[Floats, Floats, Floats]:
-        found = {self._rows[f]: w for f, w in features(words, self._kept).items() if f in self._rows}
+        found = {self._rows[f]: w for f, w in self._features(words).items() if f in self._rows}
         rows = np.fromiter(found.keys(), np.int64, len(found))
         values = np.fromiter(found.values(), np.float32, len(found)) * self._idf[rows]
         count = len(self.documents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,7 @@ class Patterns:
     """Compiled patterns over folded text, by name."""
 
     compiled: Mapping[str, re.Pattern[str]]
+    _last: list[tuple[str, tuple[str, ...]]] = field(default_factory=lambda: [("", ())])
 
     @classmethod
     def of(cls, patterns: Mapping[str, Sequence[str]]) -> Patterns:
@@ -19,5 +20,9 @@ class Patterns:
         return cls({name: re.compile("|".join(f"(?:{line})" for line in lines)) for name, lines in patterns.items()})
 
     def found(self, folded: str) -> tuple[str, ...]:
-        """Names of the patterns that occur."""
-        return tuple(name for name, pattern in self.compiled.items() if pattern.search(folded))
+        """Names of the patterns that occur; those of the last text are kept, it is asked about twice."""
+        known, names = self._last[0]
+        if known != folded:
+            names = tuple(name for name, pattern in self.compiled.items() if pattern.search(folded))
+            self._last[0] = folded, names
+        return names

@@ -107,6 +107,11 @@ class Replica:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1])
         return pages * resource.getpagesize() / 2**20
 
+    def busy(self) -> float:
+        """Seconds of a core taken so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> None:
         """Politely."""
         self.process.terminate()
@@ -236,10 +241,12 @@ def _report(name: str, number: int, url: str | None, questions: Sequence[str], t
     with replicas(number, url) as (database, running):
         throughput(database, running, questions, turns // 10)  # warm
         begun = max(one.memory() for one in running)
+        busy = sum(one.busy() for one in running)
         rate = throughput(database, running, questions, turns)
+        busy = sum(one.busy() for one in running) - busy
         memory = max(one.memory() for one in running)
         answered, median, late = paced(database, running, questions)
-        print(f"{name}  {rate:.0f} turns/s", flush=True)
+        print(f"{name}  {rate:.0f} turns/s, {busy / turns * 1000:.1f} ms of a core each, sends included", flush=True)
         print(
             f"  at {PACE} a second: p95 {answered:.0f} ms to the turn; to the send {median:.0f} median, {late:.0f} p95"
         )

@@ -320,11 +320,11 @@ class Background:
         await run_in_threadpool(self._sent.commit, (row.id or 0, owner, provider_id))
         log.info("đã gửi qua %s", key(name, account_of(row.recipient)), extra={"outbox": row.id})
 
-    def _store_sent(self, sent: Sequence[tuple[int, str, str | None]]) -> list[bool]:
+    def _store_sent(self, sent: Sequence[tuple[int, str, str | None]]) -> list[None]:
         """Notes several sends as done, in one transaction: (outbox id, owner of the claim, the channel's id) each."""
-        now = self.clock()
         with self.database.write() as session:
-            return [queue.mark_sent(session, number, owner, now, told) for number, owner, told in sent]
+            queue.mark_all_sent(session, sent, self.clock())
+        return [None] * len(sent)
 
     def _claim(self, channel: str, most: int, away: Sequence[str | None] = ()) -> list[Outbox]:
         now = self.clock()

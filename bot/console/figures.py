@@ -78,7 +78,8 @@ def router(console: Console) -> APIRouter:
 
     def names(office: str | None) -> Names:
         at = desk(office)
-        return names_of(at.catalog, at.office)
+        several = offices.several and office is None
+        return names_of(at.catalog, at.office, {slug: offices.name(slug) for slug in offices.slugs} if several else {})
 
     def one_of(who: Signed, office: str) -> str | None:
         """The office whose figures are shown: one's own; for who sees all the one asked for, None for all."""
@@ -129,6 +130,7 @@ def router(console: Console) -> APIRouter:
         return console.page(
             request, "figures.html", who, 400 if wrong else 200, error=wrong, texts=texts, shown=shown,
             tiles=_tiles(figures, texts), days=_days(figures), fields=reports.by_field(figures, known),
+            by_office=reports.by_office(figures, known),
             procedures=reports.by_procedure(figures, known), endings=[texts["endings"][end] for end in QUESTIONS],
             channels=_named(figures.asked.by_channel, texts["channels"]), times=_times(figures, texts["times"]),
             satisfaction=_satisfaction(figures),

@@ -186,8 +186,12 @@ class Console:
     ) -> Response:
         """A page in the console's frame: ``who`` is signed in, ``shown`` goes to the template."""
         nav = [(path, label) for path, label, permission in NAV if who and who.may(permission)]
+        mine = self.service.talk.offices.name(who.office) if who and who.office else ""
         response = self.templates.TemplateResponse(
-            request, template, {"who": who, "nav": nav, "demo": self.settings.demo, **shown}, status_code=code
+            request,
+            template,
+            {"who": who, "nav": nav, "demo": self.settings.demo, "my_office": mine, **shown},
+            status_code=code,
         )
         self.keep_cookie(request, response)
         return response

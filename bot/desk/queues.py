@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, func, update
 from sqlmodel import Session, col, select
 
 from bot.catalog import opening
@@ -89,7 +89,8 @@ def place(
         conversation.queue, conversation.queued_at = queue, at
     conversation.version += 1
     session.add(conversation)
-    session.flush()
+    if not nothing:
+        session.flush()
 
 
 def is_quiet(conversation: Conversation) -> bool:
@@ -336,9 +337,9 @@ def _held_become_drafts(session: Session, conversation: Conversation, staff: str
 
 
 def _open(conversation: Conversation) -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(Handoff.conversation_id) == conversation.id, col(Handoff.state) == "open", col(Handoff.kind).in_(WAITS)
-    )  # fmt: skip
+    """What waits in this conversation; its state behind a function, else SQLite reads all that are open."""
+    is_open = func.coalesce(Handoff.state, "") == "open"
+    return col(Handoff.conversation_id) == conversation.id, is_open, col(Handoff.kind).in_(WAITS)
 
 
 def _once() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlmodel import Session
@@ -15,7 +15,17 @@ from bot.figures.dossiers import Dossiers, dossiers
 from bot.figures.hall import uses
 from bot.figures.notices import Notices, notices
 from bot.figures.period import Period
-from bot.figures.turns import Asked, Correctness, People, asked, correctness, people
+from bot.figures.turns import (
+    NOBODYS,
+    Asked,
+    Correctness,
+    Ending,
+    People,
+    asked,
+    asked_by_office,
+    correctness,
+    people,
+)
 from bot.survey.results import Results, results
 from bot.texts import phrases
 
@@ -29,12 +39,18 @@ class Names:
         of_field: field → its name; "" → that of what has none.
         of_procedure: procedure code → its short name.
         counters: field → the counter it is filed at; what has none is filed at the office's own.
+        offices: slug → name, of several offices; empty where there is one alone, or the figures are those of one.
     """
 
     fields: Mapping[str, str]
     of_field: Mapping[str, str]
     of_procedure: Mapping[str, str]
     counters: Mapping[str, str]
+    offices: Mapping[str, str] = field(default_factory=dict)
+
+    def office(self, slug: str) -> str:
+        """The name of an office, and a word for none."""
+        return self.offices.get(slug, slug) if slug else str(phrases("figures")["no_office"])
 
     def counter(self, field: str) -> str:
         """The counter of a field."""
@@ -49,13 +65,14 @@ class Names:
         return self.of_procedure.get(code, code) if code else str(phrases("figures")["no_procedure"])
 
 
-def names_of(catalog: Catalog, office: Office) -> Names:
-    """The names as this office has them."""
+def names_of(catalog: Catalog, office: Office, offices: Mapping[str, str] | None = None) -> Names:
+    """The names as this office has them; ``offices``: slug → name where the figures are those of several."""
     return Names(
         fields={code: procedure.field for code, procedure in catalog.procedures.items()},
         of_field={slug: info.name for slug, info in catalog.fields.items()} | {"": phrases("figures")["no_field"]},
         of_procedure={code: procedure.short_name for code, procedure in catalog.procedures.items()},
         counters={field: counter.name for counter in office.counters for field in counter.fields},
+        offices=offices or {},
     )
 
 
@@ -71,6 +88,7 @@ class Overview:
     notices: Notices
     results: Results
     hall: Counter[str]
+    by_office: Mapping[str, Counter[Ending]] = field(default_factory=dict)
 
 
 def overview(session: Session, period: Period, names: Names, now: datetime, *, demo: bool) -> Overview:
@@ -83,13 +101,18 @@ def overview(session: Session, period: Period, names: Names, now: datetime, *, d
         now: the moment (aware).
         demo: whether demonstration dossiers count (a trial).
     """
+    every = asked(session, period)
+    of_offices = asked_by_office(session, period) if names.offices else {}
+    if of_offices:
+        of_offices[NOBODYS] = every.by_ending - sum(of_offices.values(), Counter[Ending]())
     return Overview(
         period,
-        asked(session, period),
+        every,
         people(session, period),
         correctness(session, period),
         dossiers(session, period, names.fields, now, demo=demo),
         notices(session, period, demo=demo),
         results(session, period, demo=demo),
         uses(session, period),
+        of_offices,
     )

@@ -75,6 +75,8 @@ def report(figures: Overview, names: Names, office: str, commune: str, now: date
     texts = phrases("figures")
     told: Mapping[str, Any] = texts["report"]
     sections = tuple(make(figures, names, told) for make in _SECTIONS)
+    if figures.by_office:
+        sections += (_offices(figures, names, told),)
     return Report(
         title=told["title"].format(period=figures.period.title), office=office, commune=commune,
         made=told["made"].format(at=f"{local(now):%H:%M %d/%m/%Y}"), sections=sections,
@@ -178,6 +180,16 @@ def by_field(figures: Overview, names: Names, total: str = "") -> list[tuple[Cel
 def by_procedure(figures: Overview, names: Names, most: int | None = None) -> list[tuple[Cell, ...]]:
     """Procedure, questions, and how they ended (in the order of ``QUESTIONS``); the most asked first."""
     return _endings(figures.asked.by_procedure, names.procedure, "", most)
+
+
+def by_office(figures: Overview, names: Names, total: str = "") -> list[tuple[Cell, ...]]:
+    """Of several offices: the office, questions, and how they ended (in the order of ``QUESTIONS``)."""
+    return _endings(figures.by_office, names.office, total)
+
+
+def _offices(figures: Overview, names: Names, told: Mapping[str, Any]) -> Section:
+    rows = tuple(by_office(figures, names, told["total"]))
+    return Section(told["offices"]["title"], _columns(told, "offices"), rows, total=True)
 
 
 def _advice(figures: Overview, names: Names, told: Mapping[str, Any]) -> Section:

@@ -134,6 +134,20 @@ def _summed(rows: Iterable[Any]) -> Asked:
     return asked
 
 
+def asked_by_office(session: Session, period: Period) -> dict[str, Counter[Ending]]:
+    """Of several offices: slug → how the turns of a period ended; those of no known office are left out."""
+    keys = (Turn.office, Turn.procedure, Turn.outcome, Turn.intent)
+    query = (
+        select(*keys, func.count())  # type: ignore[call-overload]
+        .where(col(Turn.office).is_not(None), col(Turn.day).between(period.first, period.last))
+        .group_by(*keys)
+    )
+    found: dict[str, Counter[Ending]] = defaultdict(Counter)
+    for office, procedure, outcome, intent, count in session.execute(query):
+        found[office][ending(outcome, intent, procedure)] += count
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class People:
     """What was handed to people in a period.

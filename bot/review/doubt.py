@@ -7,11 +7,11 @@ asked the same again. The last three are known only with the next message, so th
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Row, bindparam, update
 from sqlmodel import Session
 
 from bot.storage.tables import METADATA
@@ -22,7 +22,6 @@ UNSURE_MOST = 40  # points of an answer with no certainty at all
 MISSED, FAILED, DENIED, RATED, REPEATED = 20, 60, 50, 50, 40
 UNSURE_FROM = 4  # points from which on "unsure" is said to be a reason
 LATER = timedelta(minutes=30)  # a later message is no longer about that answer
-BACK = 3  # turns looked back at for the same question
 ALIKE = 0.8  # share of words that two questions have in common to be the same
 _ASKED = frozenset({"ask_procedure", "due_date"})
 _CORRECTING = frozenset({"correction", "rejection"})
@@ -106,12 +105,6 @@ def of_next(earlier: Earlier, later: Mapping[str, Any], *, directly: bool) -> di
 
 
 _TURN = METADATA.tables["turn"]
-_BEFORE = (
-    select(_TURN.c.id, _TURN.c.text, _TURN.c.outcome, _TURN.c.at, _TURN.c.doubt, _TURN.c.doubt_why)
-    .where(_TURN.c.conversation_id == bindparam("conversation_id"))
-    .order_by(_TURN.c.conversation_id.desc(), _TURN.c.id.desc())
-    .limit(BACK)
-)
 _MARK = (
     update(_TURN)
     .where(_TURN.c.id == bindparam("turn_id"))
@@ -119,14 +112,14 @@ _MARK = (
 )
 
 
-def note(session: Session, turn: dict[str, Any], effects: Collection[str], *, first: bool = False) -> None:
+def note(session: Session, turn: dict[str, Any], effects: Collection[str], before: Sequence[Row[Any]]) -> None:
     """Adds a new turn's figures for the queue, and marks the turns before that it speaks against.
 
     Args:
         session: the transaction.
         turn: the values of its row, not stored yet.
         effects: of the turn.
-        first: whether it is the first of its conversation, so that there are none before.
+        before: the last turns of its conversation, latest first (``bot.storage.turns``).
     """
     told = turn["understanding"]
     procedures = told.get("procedures") or ()
@@ -138,17 +131,13 @@ def note(session: Session, turn: dict[str, Any], effects: Collection[str], *, fi
         turn["doubt"], turn["doubt_why"] = NOTHING_LEFT, ""
         return
     turn["doubt"], turn["doubt_why"] = _more(0, "", of_turn(sure, turn["outcome"], effects))
-    if first:
-        return
-    connection = session.connection()
-    before = connection.execute(_BEFORE, {"conversation_id": turn["conversation_id"]}).all()
     for number, earlier in enumerate(before):
         if not earlier.text or turn["at"] - earlier.at > LATER:
             continue
         found = of_next(earlier, turn, directly=number == 0)
         if found:
             more, because = _more(earlier.doubt, earlier.doubt_why, found)
-            connection.execute(_MARK, {"turn_id": earlier.id, "more": more, "because": because})
+            session.connection().execute(_MARK, {"turn_id": earlier.id, "more": more, "because": because})
 
 
 def _more(doubt: int, why: str, found: Mapping[str, int]) -> tuple[int, str]:

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, update
+from sqlalchemy import ARRAY, ColumnElement, Select, String, and_, bindparam, exists, func, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -98,28 +98,42 @@ def check(incoming: Incoming) -> None:
 
 
 def receive(session: Session, incoming: Incoming, now: datetime) -> int | None:
-    """Takes a message in: its inbox id, or None where it is there already (a repeated delivery).
+    """Takes a message in: its inbox id, or None where it is there already. See ``receive_all``."""
+    return receive_all(session, [incoming], now)[0]
 
-    Characters that no database can hold (NUL, lone surrogates) are dropped from the text. A transaction that receives
-    several does so in the order of ``lock_order``.
+
+def receive_all(session: Session, messages: Sequence[Incoming], now: datetime) -> list[int | None]:
+    """Takes messages in: the inbox id of each, or None where it is there already (a repeated delivery).
+
+    Those of one sender get ids in the order given. Characters that no database can hold (NUL, lone surrogates) are
+    dropped from the text.
 
     Raises:
-        BadInputError: sender or message id is empty or too long.
+        BadInputError: sender or message id of one is empty or too long.
     """
-    check(incoming)
-    _lock(session, f"inbox/{incoming.channel}/{incoming.sender}")
+    for one in messages:
+        check(one)
+    _lock_all(session, [f"inbox/{one.channel}/{one.sender}" for one in messages])
+    found: list[int | None] = [None] * len(messages)
+    left = list(enumerate(messages))
+    while left:
+        # The second message of a sender goes into the next statement: in one, nobody promises an order of ids.
+        first = {(one.channel, one.sender): number for number, one in reversed(left)}
+        taken = [(number, one) for number, one in left if first[one.channel, one.sender] == number]
+        left = [(number, one) for number, one in left if first[one.channel, one.sender] != number]
+        rows = _insert_all(session, "inbox", [_row_of(one, now) for _, one in taken], "channel", "message_id")
+        for number, one in taken:
+            found[number] = rows.pop((one.channel, one.message_id), None)
+    return found
+
+
+def _row_of(incoming: Incoming, now: datetime) -> dict[str, Any]:
     text = incoming.text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
     payload = {name: getattr(incoming, name) for name in _PARTS} | {"text": text, "at": incoming.at.isoformat()}
-    values = {
+    return {
         "channel": incoming.channel, "sender": incoming.sender, "message_id": incoming.message_id, "payload": payload,
         "state": "waiting", "attempts": 0, "next_try_at": now, "received_at": now,
     }  # fmt: skip
-    return _insert_once(session, "inbox", values, "channel", "message_id")
-
-
-def lock_order(incoming: Incoming) -> tuple[str, str]:
-    """By this two transactions that receive several messages each lock senders in the same order, without deadlock."""
-    return incoming.channel, incoming.sender
 
 
 def incoming_of(row: Inbox | Claimed) -> Incoming:
@@ -128,7 +142,7 @@ def incoming_of(row: Inbox | Claimed) -> Incoming:
 
 
 _IN = METADATA.tables["inbox"]
-_OTHER = _IN.alias()
+_OTHER, _DONE = _IN.alias(), _IN.alias()
 _SAME_SENDER = exists().where(_OTHER.c.channel == _IN.c.channel, _OTHER.c.sender == _IN.c.sender)
 _OPEN = (
     select(_IN.c.id)
@@ -160,9 +174,12 @@ _CLAIM = _claiming(_OPEN)
 _CLAIM_ONLY = _claiming(_OPEN.where(_IN.c.id == bindparam("only")))
 _FINISH = (
     update(_IN)
-    .where(_IN.c.id == bindparam("inbox_id"), _IN.c.lease_owner == bindparam("owner"), _IN.c.state == "claimed")
+    .where(
+        _IN.c.id.in_(bindparam("inbox_ids", expanding=True)),
+        _IN.c.lease_owner == bindparam("owner"),
+        _IN.c.state == "claimed",
+    )
     .values(state="done", done_at=bindparam("now"), lease_owner=None, lease_until=None, error=None)
-    .returning(_IN.c.channel, _IN.c.sender)
 )
 _LET_GO = (
     update(_IN)
@@ -176,16 +193,14 @@ _LET_GO = (
 _FOLLOWING = (
     update(_IN)
     .where(
-        _IN.c.id
-        == select(_OTHER.c.id)
-        .where(
-            _OTHER.c.channel == bindparam("of_channel"),
-            _OTHER.c.sender == bindparam("of_sender"),
-            _OTHER.c.state == "waiting",
-        )
-        .order_by(_OTHER.c.id)
-        .limit(1)
-        .scalar_subquery(),
+        _IN.c.id.in_(
+            select(func.min(_OTHER.c.id))
+            .select_from(
+                _DONE.join(_OTHER, and_(_OTHER.c.channel == _DONE.c.channel, _OTHER.c.sender == _DONE.c.sender))
+            )
+            .where(_DONE.c.id.in_(bindparam("inbox_ids", expanding=True)), _OTHER.c.state == "waiting")
+            .group_by(_DONE.c.id)
+        ),
         _IN.c.next_try_at < bindparam("now"),
     )
     .values(next_try_at=bindparam("now"))
@@ -215,15 +230,21 @@ def let_go(session: Session, inbox_ids: Sequence[int], owner: str) -> None:
 
 
 def finish_inbox(session: Session, inbox_id: int, owner: str, now: datetime) -> bool:
-    """Closes a claimed message; False: the claim was lost, roll back.
+    """Closes a claimed message; False: the claim was lost, roll back. See ``finish_all``."""
+    return finish_all(session, [inbox_id], owner, now)
 
-    The sender's next message takes its turn behind whoever waits now: a flood delays nobody else.
+
+def finish_all(session: Session, inbox_ids: Sequence[int], owner: str, now: datetime) -> bool:
+    """Closes claimed messages; False: the claim of one was lost, roll back.
+
+    A sender's next message takes its turn behind whoever waits now: a flood delays nobody else.
     """
     connection = session.connection()
-    whose = connection.execute(_FINISH, {"inbox_id": inbox_id, "owner": owner, "now": now}).first()
-    if whose is None:
+    given = {"inbox_ids": list(inbox_ids), "owner": owner, "now": now}
+    if connection.execute(_FINISH, given).rowcount != len(inbox_ids):
         return False
-    connection.execute(_FOLLOWING, {"of_channel": whose.channel, "of_sender": whose.sender, "now": now})
+    del given["owner"]
+    connection.execute(_FOLLOWING, given)
     return True
 
 
@@ -248,12 +269,27 @@ def retry_inbox(session: Session, inbox_id: int, owner: str, now: datetime, erro
 def put_outbox(session: Session, row: Outbox) -> int | None:
     """Stores a message to be sent: its id (also set on ``row``), or None where its ``dedupe_key`` is there already."""
     if row.kind == "reply":
-        _lock(session, f"outbox/{row.channel}/{row.recipient}")
+        _lock_all(session, [f"outbox/{row.channel}/{row.recipient}"])
     values = {name: getattr(row, name) for name in Outbox.model_fields if name != "id"}
-    row.id = _insert_once(session, "outbox", values, "dedupe_key")
+    row.id = _insert_all(session, "outbox", [values], "dedupe_key").get((row.dedupe_key,))
     return row.id
 
 
+def put_replies(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Stores replies to be sent, of each recipient in their order; what is there already (``dedupe_key``) stays.
+
+    Args:
+        session: the transaction.
+        rows: of the outbox, with "channel", "recipient", "dedupe_key", "body", "inbox_id", "office", "created_at".
+    """
+    if not rows:
+        return
+    _lock_all(session, [f"outbox/{row['channel']}/{row['recipient']}" for row in rows])
+    statement = _inserting(session.get_bind().dialect.name, "outbox", "dedupe_key")
+    session.connection().execute(statement, [_REPLY | {"not_before": row["created_at"]} | row for row in rows])
+
+
+_REPLY = {"kind": "reply", "state": "waiting", "demo": False, "priority": 0, "attempts": 0, "looks": 0}
 _BEFORE = aliased(Outbox)
 _SAME_RECIPIENT = exists().where(
     col(_BEFORE.channel) == Outbox.channel, col(_BEFORE.recipient) == Outbox.recipient, col(_BEFORE.kind) == "reply"
@@ -367,6 +403,12 @@ def mark_sent(session: Session, outbox_id: int, owner: str, now: datetime, provi
     return session.connection().execute(_SENT, given).rowcount == 1
 
 
+def mark_all_sent(session: Session, sent: Sequence[tuple[int, str, str | None]], now: datetime) -> None:
+    """The provider took them: (outbox id, owner of the claim, the provider's id) each. Others' stay as they are."""
+    given = [{"outbox_id": number, "owner": owner, "now": now, "by_id": told} for number, owner, told in sent]
+    session.connection().execute(_SENT, given)
+
+
 def retry_later(  # the three figures of a claim come first, as in its sisters
     session: Session, outbox_id: int, owner: str, now: datetime, error: str, delay: timedelta | None = None
 ) -> str:
@@ -439,23 +481,38 @@ def sweep(session: Session, now: datetime) -> Swept:
     return Swept(returned=returned, dead=dead, uncertain=uncertain, expired=expired)
 
 
-def _lock(session: Session, key: str) -> None:
-    """On PostgreSQL, waits for other transactions with this key; SQLite has one writer anyway."""
+_LOCKS = select(
+    func.pg_advisory_xact_lock(func.hashtextextended(func.unnest(bindparam("keys", type_=ARRAY(String))), 0))
+)
+
+
+def _lock_all(session: Session, keys: Sequence[str]) -> None:
+    """On PostgreSQL, waits for other transactions with these keys; SQLite has one writer anyway.
+
+    In the same order by all transactions, so that they don't wait for one another in a circle.
+    """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+        session.connection().execute(_LOCKS, {"keys": sorted(set(keys))})
 
 
 @cache
 def _inserting(dialect: str, table: str, *unique: str) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(METADATA.tables[table]).on_conflict_do_nothing(index_elements=unique)
+
+
+@cache
+def _inserting_told(dialect: str, table: str, *unique: str) -> Any:
     into = METADATA.tables[table]
-    return insert(into).on_conflict_do_nothing(index_elements=unique).returning(into.c.id)
+    return _inserting(dialect, table, *unique).returning(into.c.id, *(into.c[name] for name in unique))
 
 
-def _insert_once(session: Session, table: str, values: dict[str, Any], *unique: str) -> int | None:
-    statement = _inserting(session.get_bind().dialect.name, table, *unique)
-    new: int | None = session.connection().execute(statement, values).scalar_one_or_none()
-    return new
+def _insert_all(
+    session: Session, table: str, rows: Sequence[dict[str, Any]], *unique: str
+) -> dict[tuple[object, ...], int]:
+    """Unique columns → id of each row that was not there."""
+    statement = _inserting_told(session.get_bind().dialect.name, table, *unique)
+    return {tuple(row[1:]): row[0] for row in session.connection().execute(statement, rows)}
 
 
 def _held(session: Session, table: type[_Row], row_id: int, owner: str, states: tuple[str, ...]) -> _Row | None:

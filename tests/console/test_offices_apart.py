@@ -49,7 +49,7 @@ AGENCY = {OURS: "H30.99.01", THEIRS: "H30.99.02"}
 SECRET = {OURS: "chuyenxanha", THEIRS: "chuyenlangben"}  # stands in every text of an office
 CODE = f"{AGENCY[THEIRS]}-261116-0001"
 BIRTH = "1.001193"
-DAYS = "first=2020-01-01&last=2020-12-31"
+MONTH = f"month={local(utc_now()):%Y-%m}"
 # Forms about oneself, or that make something new: there is nothing of another office to name in their address.
 OF_NOBODY = {
     "/staff/me/name", "/staff/me/chat", "/staff/me/password", "/staff/team", "/staff/notices/test",
@@ -355,6 +355,12 @@ def test_figures_are_told_by_office_and_summed(province: Province) -> None:
     assert figures(over_all, f"?office={THEIRS}") == ("5", "1", "4")
     assert "Đông Phước" not in member.get(f"/staff/figures/report?office={THEIRS}").text
     assert "Đông Phước" in over_all.get(f"/staff/figures/report?office={THEIRS}").text
+    for page, title in (("/staff/figures", "Câu hỏi theo cơ quan"), ("/staff/figures/report", "10. Câu hỏi theo cơ")):
+        (row,) = re.findall(r"<th[^>]*>xã Đông Phước</th>\s*<td[^>]*>(\d+)", over_all.get(f"{page}?{MONTH}").text)
+        assert row == "5"
+        assert title in over_all.get(f"{page}?{MONTH}").text
+        assert title not in over_all.get(f"{page}?{MONTH}&office={THEIRS}").text
+        assert title not in member.get(f"{page}?{MONTH}").text
     assert 'name="office"' not in member.get("/staff/figures").text
 
 

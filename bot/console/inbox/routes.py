@@ -45,7 +45,7 @@ def _pages(routes: APIRouter, console: Console, live: Live) -> None:
         office = console.service.talk.at(who.office, console.clock()).office
 
         def read(session: Session) -> dict[str, Any]:
-            return _list(session, console, wanted, after, counter[:120])
+            return _list(session, console, who, wanted, after, counter[:120])
 
         found = await console.read(read)
         return console.page(
@@ -98,7 +98,7 @@ async def thread_page(
         key: of that message.
         more: for the template.
     """
-    now, offices = console.clock(), console.service.talk.offices
+    now = console.clock()
 
     def read(session: Session) -> dict[str, Any] | None:
         conversation = session.get(Conversation, number) if number < LARGEST_ID else None
@@ -114,12 +114,12 @@ async def thread_page(
         text = typed or next((one["text"] for one in drafts if one["turn"] == use), "")
         text = text or next((one.text for one in ready if one.id == template), "")
         return {
-            **_list(session, console, wanted if wanted in T["queues"] else reading.ALL, "", ""),
+            **_list(session, console, who, wanted if wanted in T["queues"] else reading.ALL, "", ""),
             "one": {
                 "id": number,
                 "who": shown.who_is(conversation),
                 "channel": shown.channel_name(conversation.channel),
-                "office": offices.name(conversation.office) if conversation.office and offices.several else "",
+                **_whose(console, who, conversation),
                 "state": shown.state_text(session, conversation),
                 "since": shown.waited(conversation.queued_at, now),
                 "queue": conversation.queue,
@@ -152,18 +152,24 @@ def _desk(console: Console, who: Signed, conversation: Conversation) -> Desk:
     return console.service.talk.at(conversation.office or who.office, console.clock())
 
 
+def _whose(console: Console, who: Signed, conversation: Conversation) -> dict[str, str]:
+    """The name of a conversation's office for who sees several; else nothing."""
+    offices, slug = console.service.talk.offices, conversation.office
+    return {"office": offices.name(slug) if slug and offices.several and who.office is None else ""}
+
+
 def _others(console: Console, conversation: Conversation) -> list[tuple[str, str]]:
     """The offices that a conversation may be passed on to: slug and name; none where there is one office alone."""
     offices = console.service.talk.offices
     return [(slug, offices.name(slug)) for slug in offices.slugs if offices.several and slug != conversation.office]
 
 
-def _list(session: Session, console: Console, queue: str, after: str, counter: str) -> dict[str, Any]:
+def _list(session: Session, console: Console, who: Signed, queue: str, after: str, counter: str) -> dict[str, Any]:
     page = reading.list_page(session, queue, shown.key_of(after), counter)
     now = console.clock()
     return {
         "queue": queue,
-        "lines": [shown.line(session, one, now) for one in page.lines],
+        "lines": [shown.line(session, one, now) | _whose(console, who, one.conversation) for one in page.lines],
         "after": shown.key_text(page.after),
         "counts": reading.counts(session),
         "counter": counter,

@@ -21,13 +21,14 @@ from bot.application import open_desk, open_talk
 from bot.channels.opening import open_channels
 from bot.clock import utc_now
 from bot.conversation.talk import Talk
+from bot.dossiers import registry
 from bot.office_accounts import OfficeAccounts, key
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
 from bot.storage.erasure import erase
-from bot.storage.tables import Conversation, Inbox, Lookup, Outbox, Preference
+from bot.storage.tables import Conversation, Dossier, Inbox, Lookup, Outbox, Preference
 from tests.receipts.drawing import photograph
 from tests.receipts.symbols import code128, dice
 from tests.service_process import ServiceProcess
@@ -50,6 +51,7 @@ class Province:
     client: TestClient
     bots: dict[str | None, TelegramStandIn]
     database: Database
+    settings: Settings
 
     def brings(self, bot: str | None, update: dict[str, Any], secret: str | None = None) -> int:
         hook = self.bots[bot].hook
@@ -76,7 +78,8 @@ class Province:
 def several(settings: Settings, api: TelegramStandIn) -> Settings:
     told = {
         "office_list": ",".join(SLUGS), "telegram_token": SecretStr(TOKEN), "telegram_base_url": api.url,
-        "public_base_url": "https://xa.example",
+        "public_base_url": "https://xa.example", "notice_delay_minutes": 0, "notice_from_hour": 0,
+        "notice_to_hour": 24,
     }  # fmt: skip
     own = {slug: OfficeAccounts(telegram_token=SecretStr(_token(slug))) for slug in SLUGS}
     return settings.model_copy(update=told).with_accounts(own)
@@ -95,7 +98,7 @@ def province(sqlite_database: Database, several: Settings, talk: Talk, api: Tele
         app = create_app(several, sqlite_database, Service(several, sqlite_database, both, photos=photos), channels)
         with TestClient(app, base_url="http://127.0.0.1") as client:
             assert all(bot.wait_until(lambda bot=bot: bot.hook is not None, 30) for bot in bots.values())
-            yield Province(client, bots, sqlite_database)
+            yield Province(client, bots, sqlite_database, several)
 
 
 def test_an_offices_bot_answers_for_it_without_asking_and_nobody_elses_bot_says_a_word(province: Province) -> None:
@@ -130,6 +133,26 @@ def test_one_person_at_three_bots_has_three_conversations(province: Province) ->
 def test_who_ends_notices_at_one_bot_still_has_them_at_the_others(province: Province) -> None:
     province.says("dong-phuoc", "ngừng nhận tin")
     assert [(row.recipient, row.wants) for row in province.rows(Preference)] == [("dong-phuoc/77", False)]
+
+
+def test_a_notice_in_the_chat_leaves_from_the_bot_where_it_was_asked_for(province: Province) -> None:
+    code, now = "H30.99.02-261116-0001", utc_now()
+    for sender in (CITIZEN, 88):
+        province.says("dong-phuoc", "xin chào", sender)
+    with province.database.write() as session:
+        session.add(Dossier(code=code, status=4, created_at=now, updated_at=now))
+        session.add(Preference(channel="telegram", recipient="dong-phuoc/77", dossier_code=code, wants=True, at=now))
+    before = {bot: len(api.sent) for bot, api in province.bots.items()}
+    with province.database.write() as session:
+        registry.set_status(session, code, 9, by="test", settings=province.settings, now=now, staff=False)
+    own = province.bots["dong-phuoc"]
+    assert own.wait_until(lambda: len(own.sent) > before["dong-phuoc"], 20)
+    assert code in own.sent[-1]["text"]
+    assert own.sent[-1]["chat"]["id"] == CITIZEN
+    wait_until(lambda: province.rows(Outbox)[-1].state == "sent")
+    assert {bot: len(api.sent) - before[bot] for bot, api in province.bots.items()} == {
+        None: 0, "chau-thanh": 0, "dong-phuoc": 1,
+    }  # fmt: skip
 
 
 def test_a_tapped_menu_is_edited_by_the_bot_that_sent_it(province: Province) -> None:
