@@ -134,6 +134,6 @@ def test_a_lone_office_has_its_page_too_and_the_shared_one_is_as_ever(
     with TestClient(app, base_url=HERE) as client:
         shared, own = client.get("/").text, client.get("/xa/chau-thanh").text
         assert "Giờ làm việc" in shared
-        assert "Trang riêng" not in shared
+        assert "Trang riêng của từng" not in shared
         assert own.replace("/xa/chau-thanh", "") == shared
         assert client.get("/xa/chau-thanh/nhung").status_code == 404
