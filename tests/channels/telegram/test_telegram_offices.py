@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,19 +87,33 @@ def several(settings: Settings, api: TelegramStandIn) -> Settings:
 
 
 @pytest.fixture
-def province(sqlite_database: Database, several: Settings, talk: Talk, api: TelegramStandIn) -> Iterator[Province]:
+def bots(api: TelegramStandIn) -> Iterator[dict[str | None, TelegramStandIn]]:
     with TelegramStandIn() as one, TelegramStandIn() as other:
-        bots: dict[str | None, TelegramStandIn] = {None: api, "chau-thanh": one, "dong-phuoc": other}
-        for slug in SLUGS:
-            bots[slug].token = _token(slug)
-            api.beside[_token(slug)] = bots[slug]
-        channels = open_channels(several, sqlite_database, utc_now)
-        photos = {key(one.name, one.account): one.fetch_photo for one in channels}
-        both = open_talk(several, open_desk(several), talk.engine)
-        app = create_app(several, sqlite_database, Service(several, sqlite_database, both, photos=photos), channels)
-        with TestClient(app, base_url="http://127.0.0.1") as client:
-            assert all(bot.wait_until(lambda bot=bot: bot.hook is not None, 30) for bot in bots.values())
-            yield Province(client, bots, sqlite_database, several)
+        for slug, bot in zip(SLUGS, (one, other), strict=True):
+            bot.token = _token(slug)
+            api.beside[bot.token] = bot
+        yield {None: api, **dict(zip(SLUGS, (one, other), strict=True))}
+
+
+@contextmanager
+def _opened(
+    several: Settings, database: Database, talk: Talk, bots: dict[str | None, TelegramStandIn]
+) -> Iterator[Province]:
+    channels = open_channels(several, database, utc_now)
+    photos = {key(one.name, one.account): one.fetch_photo for one in channels}
+    both = open_talk(several, open_desk(several), talk.engine)
+    app = create_app(several, database, Service(several, database, both, photos=photos), channels)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        yield Province(client, bots, database, several)
+
+
+@pytest.fixture
+def province(
+    sqlite_database: Database, several: Settings, talk: Talk, bots: dict[str | None, TelegramStandIn]
+) -> Iterator[Province]:
+    with _opened(several, sqlite_database, talk, bots) as opened:
+        assert all(bot.wait_until(lambda bot=bot: bot.hook is not None, 30) for bot in bots.values())
+        yield opened
 
 
 def test_an_offices_bot_answers_for_it_without_asking_and_nobody_elses_bot_says_a_word(province: Province) -> None:
@@ -205,6 +220,25 @@ def test_a_bot_that_is_refused_holds_up_no_other_and_its_messages_wait(province:
     assert "telegram/dong-phuoc" in told
     assert "telegram" not in told
     assert "telegram/chau-thanh" not in told
+
+
+def test_a_bot_that_cannot_connect_keeps_its_messages_unclaimed_while_the_others_send(
+    several: Settings, sqlite_database: Database, talk: Talk, bots: dict[str | None, TelegramStandIn]
+) -> None:
+    bots["chau-thanh"].broken["getMe"] = RefusedError(401, "Unauthorized")
+    with sqlite_database.write() as session:
+        for number in range(40):  # more than may be sent at once
+            _put(session, f"chau-thanh/{number}")
+    with _opened(several, sqlite_database, talk, bots) as province:
+        assert bots["dong-phuoc"].wait_until(lambda: bots["dong-phuoc"].hook is not None, 30)
+        with sqlite_database.write() as session:
+            _put(session, "dong-phuoc/77")
+        assert bots["dong-phuoc"].wait_for(1, 20)
+        waiting = [row for row in province.rows(Outbox) if row.recipient.startswith("chau-thanh/")]
+        assert {(row.state, row.attempts, row.error) for row in waiting} == {("waiting", 0, None)}
+        assert "telegram/chau-thanh" in province.client.get("/ready").json()["reasons"]
+        bots["chau-thanh"].broken.clear()
+        assert bots["chau-thanh"].wait_for(40, 60)
 
 
 def _put(session: Session, recipient: str) -> int:
