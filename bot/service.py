@@ -38,6 +38,7 @@ from bot.dossiers import access
 from bot.edits.live import LiveEdits
 from bot.logs import in_turn
 from bot.notices import consent
+from bot.office_accounts import key
 from bot.receipts import read_receipt
 from bot.review.doubt import note as note_doubt
 from bot.settings import Settings
@@ -102,7 +103,8 @@ class Service:
             database: with the current schema.
             talk: over the files alone.
             clock: the time.
-            photos: channel → how it fetches a photo (``PushChannel.fetch_photo``).
+            photos: channel, or ``office_accounts.key`` of an account → how it fetches a photo
+                (``PushChannel.fetch_photo``).
             edits: those of the staff, where they were read before.
         """
         self.settings = settings
@@ -270,10 +272,11 @@ class Service:
         Raises:
             FetchError: the photo could not be fetched; another try may help.
         """
-        if incoming.kind != "photo" or incoming.photo is None or incoming.channel not in self._photos:
+        fetch = self._photos.get(key(incoming.channel, incoming.account))
+        if incoming.kind != "photo" or incoming.photo is None or fetch is None:
             return incoming
         try:
-            reading = read_receipt(self._photos[incoming.channel](incoming.photo))
+            reading = read_receipt(fetch(incoming.photo))
         except FetchError as error:
             if not (error.final or last_try):
                 raise

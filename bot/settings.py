@@ -6,14 +6,18 @@ Secrets come only from the environment and never show in ``repr`` or logs.
 
 from __future__ import annotations
 
-import json
+import os
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import BadInputError
+from bot.office_accounts import OfficeAccounts, bare_number, read_accounts, template_ids
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -171,6 +175,9 @@ class Settings(BaseSettings):
     keep_talk_days: int = Field(90, ge=1, validation_alias="MOTCUA_KEEP_TALK_DAYS")
     keep_lookups_days: int = Field(30, ge=1, validation_alias="MOTCUA_KEEP_LOOKUPS_DAYS")
 
+    _accounts: Mapping[str, OfficeAccounts] = PrivateAttr(default_factory=dict)
+    _of: str | None = PrivateAttr(None)  # the office as whose accounts see them
+
     @model_validator(mode="after")
     def _offices(self) -> Self:
         """The office that is the default: ``MOTCUA_OFFICE``, else the first of ``MOTCUA_OFFICES``."""
@@ -198,13 +205,9 @@ class Settings(BaseSettings):
         if (wants_esms or self.esms_api_key or self.esms_secret_key) and not self.has_esms:
             raise ValueError("ESMS_*: cần đủ ESMS_API_KEY, ESMS_SECRET_KEY và ESMS_BRANDNAME")
         try:
-            ids = self.zalo_template_ids
-        except ValueError:
-            ids = None
-        if not isinstance(ids, dict) or not all(isinstance(one, str) and one for one in ids.values()):
-            raise ValueError(
-                'ZALO_TEMPLATES: cần JSON sự kiện → mã mẫu, ví dụ {"result_ready": "7895417a7d3f9461cd2e"}'
-            )
+            template_ids(self.zalo_templates)
+        except ValueError as error:
+            raise ValueError(f"ZALO_TEMPLATES: {error}") from None
         secret = self.telegram_webhook_secret
         if secret is not None and not re.fullmatch("[A-Za-z0-9_-]+", secret.get_secret_value()):
             raise ValueError("TELEGRAM_WEBHOOK_SECRET: Telegram chỉ nhận chữ không dấu, số, dấu _ và -")
@@ -217,6 +220,62 @@ class Settings(BaseSettings):
     def offices(self) -> tuple[str, ...]:
         """The slugs of all offices of this deployment, in order; mostly the one."""
         return _listed(self.office_list) or (self.office,)
+
+    def with_accounts(self, accounts: Mapping[str, OfficeAccounts]) -> Self:
+        """The same with the offices' own accounts: slug → those that it has."""
+        copy = self.model_copy()
+        copy._accounts = accounts  # noqa: SLF001 - our own
+        return copy
+
+    def owners(self, field: str) -> tuple[str, ...]:
+        """The offices that have an own account of a kind (a field of ``OfficeAccounts``), in order."""
+        return tuple(slug for slug in self.offices if getattr(self._accounts.get(slug), field, None) is not None)
+
+    def accounts(self, field: str) -> tuple[str | None, ...]:
+        """The accounts of a kind that are set up: None for the shared one, then the offices that have their own."""
+        shared = (None,) if getattr(self, field) is not None else ()
+        return shared + self.owners(field)
+
+    def at(self, office: str | None) -> Self:
+        """The settings as an office's own accounts see them; None, or one without: as they are."""
+        own = self._accounts.get(office or "")
+        if own is None:
+            return self
+        copy = self.model_copy(update=own.replacing(type(self).model_fields))
+        copy._of = office  # noqa: SLF001 - our own
+        return copy
+
+    @property
+    def zalo_oa_id(self) -> str | None:
+        """The Official Account of the office that these settings are of, None for the one that all share."""
+        return self._accounts[self._of].zalo_oa_id if self._of else None
+
+    def office_of_oa(self, oa_id: str) -> str | None:
+        """The office whose own Official Account this is, None for the shared one."""
+        return next((slug for slug, own in self._accounts.items() if own.zalo_oa_id == oa_id), None)
+
+    def has_own_sender(self, office: str | None, channel: str) -> bool:
+        """Whether notices of an office leave from an account of its own; ``channel``: of ``notices.gateways``."""
+        own = self.at(office)
+        if channel != "sms":
+            return own.zalo_oa_id is not None
+        names = ("twilio_messaging_service_sid", "twilio_from", "esms_brandname")
+        return any(getattr(own, name) != getattr(self, name) for name in names)
+
+    def office_of_sms(self, number: str, service: str = "") -> str | None:
+        """The office whose own number or messaging service an SMS was sent to, None for the shared one.
+
+        Args:
+            number: as the gateway tells it.
+            service: Twilio's id of the messaging service, where it tells one.
+        """
+        bare = bare_number(number)
+        for slug, own in self._accounts.items():
+            if service and service == own.twilio_messaging_service_sid:
+                return slug
+            if bare and bare in {bare_number(own.sms_number or ""), bare_number(own.twilio_from or "")}:
+                return slug
+        return None
 
     @property
     def embed_origins(self) -> tuple[str, ...]:
@@ -269,8 +328,7 @@ class Settings(BaseSettings):
     @property
     def zalo_template_ids(self) -> dict[str, str]:
         """Event → id of its registered Zalo template; empty where none is set."""
-        found: dict[str, str] = json.loads(self.zalo_templates) if self.zalo_templates else {}
-        return found
+        return template_ids(self.zalo_templates)
 
     @property
     def chosen_engine(self) -> Engine:
@@ -290,7 +348,10 @@ def load_settings() -> Settings:
         SettingsError: one line a wrong variable: its name and what is expected.
     """
     try:
-        return Settings()
+        settings = Settings()
+        return settings.with_accounts(read_accounts(os.environ, settings.offices))
+    except BadInputError as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         lines = []
         for item in error.errors(include_url=False, include_input=False):

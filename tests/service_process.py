@@ -26,6 +26,11 @@ SECRETS = frozenset(
 )
 
 
+def _is_secret(name: str) -> bool:
+    """Also of an office's own account: TELEGRAM_TOKEN_DONG_PHUOC."""
+    return name in SECRETS or any(name.startswith(f"{secret}_") for secret in SECRETS)
+
+
 def _password_of(address: str) -> dict[str, str]:
     password = make_url(address).password if address else None
     return {"MOTCUA_DATABASE_URL": str(password)} if password else {}
@@ -48,7 +53,7 @@ class ServiceProcess:
         """
         outside = {str(field.validation_alias) for field in Settings.model_fields.values()}
         self._secrets = {
-            name: value for name, value in environment.items() if name in SECRETS and value
+            name: value for name, value in environment.items() if value and _is_secret(name)
         } | _password_of(environment.get("MOTCUA_DATABASE_URL", ""))
         clean = {key: value for key, value in os.environ.items() if key not in outside}
         own = {"MOTCUA_VAR_DIR": str(folder), "PORT": "0", "MOTCUA_DEMO": "1", "PYTHONUNBUFFERED": "1"}

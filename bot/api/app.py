@@ -84,9 +84,11 @@ def create_app(
         lifespan=lifespan,
     )  # fmt: skip
     templates = Jinja2Templates(HERE / "templates")
+    doors = web.doors(settings.offices)
+    photos = dict.fromkeys((f"{door.path}/chat/photo" for door in doors), web.MAX_PHOTO_BODY)
     app.add_middleware(
-        Guard, bodies={**dict.fromkeys(web.PHOTO_PATHS, web.MAX_PHOTO_BODY), **models.BODIES, **STAFF_BODIES},
-        frames={web.EMBED: settings.embed_origins},
+        Guard, bodies={**photos, **models.BODIES, **STAFF_BODIES},
+        frames={door.path: settings.embed_origins for door in doors if door.framed},
     )  # fmt: skip
     app.state.streams = every_stream  # whoever stops the server ends them first
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

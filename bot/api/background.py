@@ -30,6 +30,7 @@ from bot.desk.sweep import sweep as desk_sweep
 from bot.logs import in_turn
 from bot.notices import control, policy, routes
 from bot.notices.reminders import remind
+from bot.office_accounts import account_of, key
 from bot.service import Service
 from bot.settings import Settings
 from bot.storage import listening, queue
@@ -50,7 +51,8 @@ TOGETHER = 16  # messages of as many senders that a worker takes at once
 BACKUP_FIRST_SECONDS = 30.0  # after the start, so that a service that keeps falling over is not busy with copies
 BACKUP_SECONDS = 300.0
 ENDING_SECONDS = 12.0  # for the sends under way at the end: cut off, nobody would know whether they arrived
-SENDERS = 8  # messages sent at once on one channel, each to another citizen
+SENDERS = 8  # messages sent at once from one account of a channel, each to another citizen
+MOST_SENDERS = 32  # at once on one channel
 _SENT = Counter("motcua_channel_sends_total", "Sends by channel and how they ended", ["channel", "result"])
 _CHANNEL_UP = Gauge("motcua_channel_up", "1: the channel works, 0: see /ready for the reason", ["channel"])
 
@@ -66,8 +68,9 @@ class Background:
         self.service = service
         self.clock = clock
         self.owner = f"{socket.gethostname()[:24]}/{os.getpid()}"
-        self.channels: Mapping[str, PushChannel] = {channel.name: channel for channel in channels}
-        self.running: set[str] = set()  # channels that have connected
+        self.channels: Mapping[str, PushChannel] = {key(one.name, one.account): one for one in channels}
+        self.names = dict.fromkeys(channel.name for channel in channels)
+        self.running: set[str] = set()  # accounts of channels that have connected
         self.problems: dict[str, str] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,9 +102,10 @@ class Background:
         self._spawn("backup", self._backup)
         for name, work in self._others.items():
             self._spawn(name, work)
-        for channel in self.channels.values():
-            self._spawn(f"start {channel.name}", self._starting(channel))
-            self._holding.append(self._spawn(f"{channel.name} out", self._sending(channel)))
+        for account, channel in self.channels.items():
+            self._spawn(f"start {account}", self._starting(account, channel))
+        for name in self.names:
+            self._holding.append(self._spawn(f"{name} out", self._sending(name)))
 
     async def stop(self) -> None:
         """Lets the turns and sends under way end and begins no others, closes the channels, ends the loops."""
@@ -110,9 +114,8 @@ class Background:
             event.set()
         if self._holding:
             await asyncio.wait(self._holding, timeout=ENDING_SECONDS)
-        for name in tuple(self.running):
-            with suppress(Exception):  # a channel that can't say goodbye doesn't keep the others from it
-                await self.channels[name].stop()
+        # One that can't say goodbye doesn't keep the others from it.
+        await asyncio.gather(*(self.channels[one].stop() for one in tuple(self.running)), return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -129,7 +132,7 @@ class Background:
         return inbox_id
 
     def reasons(self) -> dict[str, str]:
-        """Channel → why it doesn't work at the moment; empty where all is well."""
+        """Account of a channel ("telegram", "telegram/dong-phuoc") → why it doesn't work; empty where all is well."""
         told = {name: self.problems.get(name, "đang kết nối") for name in self.channels if name not in self.running}
         told |= {name: channel.problem for name, channel in self.channels.items() if channel.problem}
         for name in self.channels:
@@ -139,12 +142,12 @@ class Background:
     def _heard(self, told: str) -> None:
         """Wakes the loops that wait for what another process (or this one) has committed."""
         if told == listening.ANYTHING:
-            for name in ("inbox", "desk", "web", "sms", *self.channels):
+            for name in ("inbox", "desk", "web", "sms", *self.names):
                 self._ring(name)
         elif told.startswith("outbox:"):
             channel = told.removeprefix("outbox:")
             # The loop of the notices sends for all gateways, and waits for "sms".
-            self._ring(channel if channel == "web" or channel in self.channels else "sms")
+            self._ring(channel if channel == "web" or channel in self.names else "sms")
         elif told in {"inbox", "desk"}:
             self._ring(told)
 
@@ -200,7 +203,7 @@ class Background:
         slugs = talk.offices.slugs if talk.offices.several else ()
         offices = {slug: talk.at(slug, now).office for slug in (None, *slugs)}
         if await run_in_threadpool(desk_sweep, self.database, self.settings, offices, now):
-            for name in ("web", "sms", *self.channels):
+            for name in ("web", "sms", *self.names):
                 self._ring(name)
         await asyncio.sleep(SWEEP_SECONDS)
 
@@ -241,41 +244,44 @@ class Background:
         self._backup_pause = BACKUP_SECONDS
         await run_in_threadpool(self.nightly.look, self.clock(), lambda: self._ending)
 
-    def _starting(self, channel: PushChannel) -> Callable[[], Any]:
+    def _starting(self, account: str, channel: PushChannel) -> Callable[[], Any]:
         async def start() -> None:
-            if channel.name in self.running:
+            if account in self.running:
                 await asyncio.sleep(PRUNE_SECONDS)
                 return
             try:
                 await channel.start(self.receive)
             except BaseException as error:  # also where the process ends meanwhile
-                self.problems[channel.name] = type(error).__name__
+                self.problems[account] = type(error).__name__
                 with suppress(Exception):  # what had started is closed before the next try
                     await channel.stop()
                 raise
-            self.running.add(channel.name)
-            self.problems.pop(channel.name, None)
+            self.running.add(account)
+            self.problems.pop(account, None)
             self._ring(channel.name)
-            log.info("kênh %s đã kết nối", channel.name)
+            log.info("kênh %s đã kết nối", account)
 
         return start
 
-    def _sending(self, channel: PushChannel) -> Callable[[], Any]:
+    def _sending(self, name: str) -> Callable[[], Any]:
+        """Sends what leaves on a channel, from whichever of its accounts: the recipient says which."""
+        accounts = {one.account: one for one in self.channels.values() if one.name == name}
         under_way: set[asyncio.Task[None]] = set()
 
         def ended(task: asyncio.Task[None]) -> None:
             under_way.discard(task)
-            self._ring(channel.name)  # a place is free, and the next to that citizen may go
+            self._ring(name)  # a place is free, and the next to that citizen may go
 
         async def send() -> None:
-            free = SENDERS - len(under_way)
-            if free and channel.name in self.running and not self._ending:
-                for row in await run_in_threadpool(self._claim, channel.name, free):
-                    task = asyncio.create_task(self._send_one(channel, row))
+            away = [one for one in accounts if key(name, one) not in self.running]
+            free = min(SENDERS * (len(accounts) - len(away)), MOST_SENDERS) - len(under_way)
+            if free > 0 and not self._ending:
+                for row in await run_in_threadpool(self._claim, name, free, away):
+                    task = asyncio.create_task(self._send_one(name, accounts.get(account_of(row.recipient)), row))
                     under_way.add(task)
                     task.add_done_callback(ended)
             if not self._ending:
-                await self.news(channel.name)
+                await self.news(name)
             if self._ending and under_way:
                 try:
                     await asyncio.wait(under_way)
@@ -285,32 +291,34 @@ class Background:
 
         return send
 
-    async def _send_one(self, channel: PushChannel, row: Outbox) -> None:
+    async def _send_one(self, name: str, channel: PushChannel | None, row: Outbox) -> None:
         with in_turn(row.inbox_id):
             try:
-                await self._send(channel, row)
+                await self._send(name, channel, row)
             except Exception:
                 # How it ended could not be stored: the sweep will call it uncertain.
-                log.exception("%s: không ghi được kết quả gửi", channel.name, extra={"outbox": row.id})
+                log.exception("%s: không ghi được kết quả gửi", name, extra={"outbox": row.id})
 
-    async def _send(self, channel: PushChannel, row: Outbox) -> None:
+    async def _send(self, name: str, channel: PushChannel | None, row: Outbox) -> None:
         owner = row.lease_owner or ""
         try:
+            if channel is None:  # it is not set up any more, or not yet: only this one reaches that citizen
+                raise SendError("account", f"chưa có tài khoản {key(name, account_of(row.recipient))}")
             provider_id = await channel.send(row.recipient, from_json(row.body))
         except SendError as error:
-            _SENT.labels(channel.name, error.kind).inc()
-            log.warning("%s không gửi được (%s): %s", channel.name, error.kind, error, extra={"outbox": row.id})
+            _SENT.labels(name, error.kind).inc()
+            log.warning("%s không gửi được (%s): %s", name, error.kind, error, extra={"outbox": row.id})
             await run_in_threadpool(self._failed, row, owner, error)
             return
         except Exception as error:
             # Nobody knows how far it got: never sent again by itself.
-            _SENT.labels(channel.name, "uncertain").inc()
-            log.exception("%s: lỗi khi gửi", channel.name, extra={"outbox": row.id})
+            _SENT.labels(name, "uncertain").inc()
+            log.exception("%s: lỗi khi gửi", name, extra={"outbox": row.id})
             await run_in_threadpool(self._failed, row, owner, SendError("uncertain", type(error).__name__))
             return
-        _SENT.labels(channel.name, "sent").inc()
+        _SENT.labels(name, "sent").inc()
         await run_in_threadpool(self._sent.commit, (row.id or 0, owner, provider_id))
-        log.info("đã gửi qua %s", channel.name, extra={"outbox": row.id})
+        log.info("đã gửi qua %s", key(name, account_of(row.recipient)), extra={"outbox": row.id})
 
     def _store_sent(self, sent: Sequence[tuple[int, str, str | None]]) -> list[None]:
         """Notes several sends as done, in one transaction: (outbox id, owner of the claim, the channel's id) each."""
@@ -318,7 +326,7 @@ class Background:
             queue.mark_all_sent(session, sent, self.clock())
         return [None] * len(sent)
 
-    def _claim(self, channel: str, most: int) -> list[Outbox]:
+    def _claim(self, channel: str, most: int, away: Sequence[str | None] = ()) -> list[Outbox]:
         now = self.clock()
         with self.database.write() as session:
             # A pause holds the notices back; whoever is talking in the chat still gets an answer.
@@ -326,8 +334,9 @@ class Background:
             while True:
                 owner = f"{self.owner[:40]}:{secrets.token_hex(8)}"
                 rows = queue.claim_several(
-                    session, owner=owner, now=now, lease=LEASE, channels=[channel], notices_on=notices_on, most=most
-                )
+                    session, owner=owner, now=now, lease=LEASE, channels=[channel], notices_on=notices_on, most=most,
+                    without=away,
+                )  # fmt: skip
                 going = [
                     row for row in rows if row.kind != policy.KIND or policy.may_go(session, row, self.settings, now)
                 ]

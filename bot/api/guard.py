@@ -39,7 +39,8 @@ class Guard:
             app: what is guarded.
             bodies: path, or what all paths of a part begin with ("/staff/office/") → the most bytes of a body;
                 ``MAX_HOOK_BODY`` for web hooks, ``MAX_BODY`` for all others.
-            frames: first part of a path ("/nhung") → the origins that may show it in a frame; nobody may for others.
+            frames: what paths begin with, one part or three ("/nhung", "/xa/dong-phuoc/nhung") → the origins that may
+                show them in a frame; nobody may for others.
         """
         self.app = app
         self._bodies = bodies or {}
@@ -59,7 +60,11 @@ class Guard:
         if path.startswith("/api/docs"):
             # The API's own documentation page brings its script along.
             return {name: value for name, value in _HEADERS.items() if name != _CSP}
-        return _STATIC if path.startswith("/static/") else self._framed.get("/" + path.split("/")[1], _HEADERS)
+        if path.startswith("/static/"):
+            return _STATIC
+        parts = path.split("/")
+        found = (self._framed.get("/".join(parts[: many + 1])) for many in (1, 3))
+        return next((headers for headers in found if headers), _HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on."""

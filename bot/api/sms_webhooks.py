@@ -128,7 +128,7 @@ def router(
         if receive is None:
             raise HTTPException(404)
         fields = await _signed_fields(request, settings, clock())
-        incoming = _incoming(fields, clock())
+        incoming = _incoming(fields, settings, clock())
         await take(incoming)
         return JSONResponse(_OK)
 
@@ -147,6 +147,7 @@ def router(
             text=sms.text_of(str(form.get("Body") or ""), str(form.get("OptOutType") or "")),
             at=clock(),
             kind="photo" if photos else "text",
+            account=settings.office_of_sms(str(form.get("To") or ""), str(form.get("MessagingServiceSid") or "")),
             # ``phone`` stays empty: the sender's number of an SMS can be forged and proves nothing.
         )
         await take(incoming)
@@ -241,8 +242,10 @@ async def _signed_fields(request: Request, settings: Settings, now: datetime) ->
     return fields
 
 
-def _incoming(fields: Mapping[str, Any], now: datetime) -> Incoming:
+def _incoming(fields: Mapping[str, Any], settings: Settings, now: datetime) -> Incoming:
     """The message of a generic request: ``id``, ``from``, ``text``; ``to`` and ``at`` may be left out.
+
+    ``to`` tells of several offices which one it was written to.
 
     Raises:
         HTTPException: 400, a field is missing or of a wrong type.
@@ -259,8 +262,9 @@ def _incoming(fields: Mapping[str, Any], now: datetime) -> Incoming:
     if "text" not in fields:
         raise HTTPException(400, "text: thiếu")
     return Incoming(
-        "sms", _number(told["from"]), f"generic:{told['id']}", sms.text_of(told["text"]), _sent(told["at"], now)
-    )
+        "sms", _number(told["from"]), f"generic:{told['id']}", sms.text_of(told["text"]), _sent(told["at"], now),
+        account=settings.office_of_sms(told["to"]),
+    )  # fmt: skip
 
 
 def _number(sender: str) -> str:

@@ -13,18 +13,19 @@ from bot.storage.database import Database
 def open_channels(settings: Settings, database: Database, clock: Clock) -> list[PushChannel]:
     """The channels that push, not connected yet; each library is imported only where its channel is on."""
     channels: list[PushChannel] = []
-    if settings.telegram_token is not None:
+    if telegram := settings.accounts("telegram_token"):
         from bot.channels.telegram import Telegram  # noqa: PLC0415
 
-        channels.append(Telegram(settings, clock))
-    if settings.zalo_bot_token is not None:
+        channels += [Telegram(settings, clock, account) for account in telegram]
+    if zalo_bots := settings.accounts("zalo_bot_token"):
         from bot.channels.zalo_bot import ZaloBot  # noqa: PLC0415
 
-        channels.append(ZaloBot(settings, database, clock))
+        channels += [ZaloBot(settings, database, clock, account) for account in zalo_bots]
     if settings.has_zalo_oa:
         from bot.channels.zalo_oa.channel import ZaloOa  # noqa: PLC0415
 
-        channels.append(ZaloOa(settings, database, clock))
+        accounts = [None, *settings.owners("zalo_oa_id")]
+        channels += [ZaloOa(settings, database, clock, account=account) for account in accounts]
     return channels
 
 

@@ -48,6 +48,7 @@ class PushChannel(Protocol):
     """A channel that takes messages in and sends them out by itself."""
 
     name: str  # as in ``Incoming.channel``
+    account: str | None  # slug of the office whose own account it is, None for the one that all share
 
     @property
     def problem(self) -> str | None:
@@ -70,7 +71,7 @@ class PushChannel(Protocol):
         ...
 
     async def send(self, recipient: str, message: Message) -> str | None:
-        """Sends one message once.
+        """Sends one message once; ``recipient`` as in the outbox (``bot.office_accounts``).
 
         Returns:
             The channel's id of it, where it gives one.

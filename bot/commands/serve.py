@@ -16,6 +16,7 @@ from bot.application import open_desk, open_engine, open_talk
 from bot.clock import utc_now
 from bot.errors import BadInputError
 from bot.logs import configure_logging
+from bot.office_accounts import key
 from bot.settings import Settings, SmsGateway, load_settings
 from bot.storage.database import Database, open_database
 
@@ -67,24 +68,22 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _telegram(settings: Settings) -> str:
-    if settings.telegram_token is None:
-        return "tắt; đặt TELEGRAM_TOKEN để bật, không cần địa chỉ công khai"
+def _bot(settings: Settings, field: str) -> str:
+    """How the bots of a kind ("telegram_token") work: the shared one and those of offices."""
+    own = settings.owners(field)
+    if getattr(settings, field) is None and not own:
+        return f"tắt; đặt {field.upper()} để bật, không cần địa chỉ công khai"
     hook = (settings.public_base_url or "").startswith("https://")
-    return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
-
-
-def _zalo_bot(settings: Settings) -> str:
-    if settings.zalo_bot_token is None:
-        return "tắt; đặt ZALO_BOT_TOKEN để bật, không cần địa chỉ công khai"
-    hook = (settings.public_base_url or "").startswith("https://")
-    return "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+    how = "bật (web hook)" if hook else "bật (tự hỏi tin, không cần địa chỉ công khai)"
+    return how + (f"; bot riêng: {', '.join(own)}" if own else "")
 
 
 def _zalo_oa(settings: Settings) -> str:
     if not settings.has_zalo_oa:
         return "tắt; đặt ZALO_APP_ID, ZALO_APP_SECRET, ZALO_OA_SECRET để bật, cần địa chỉ công khai https"
-    return "bật (web hook)" if settings.public_base_url else "bật, nhưng chưa đặt PUBLIC_BASE_URL (https) để nhận tin"
+    own = settings.owners("zalo_oa_id")
+    how = "bật (web hook)" if settings.public_base_url else "bật, nhưng chưa đặt PUBLIC_BASE_URL (https) để nhận tin"
+    return how + (f"; OA riêng: {', '.join(own)}" if own else "")
 
 
 def _sms(settings: Settings) -> str:
@@ -112,9 +111,9 @@ def _announce(settings: Settings, port: int, password: str | None, office: str) 
         f"  Tình trạng         {base}/ready   {base}/metrics",
         "",
         "  Kênh: web, cửa sổ lệnh (motcua chat) chạy ngay, không cần địa chỉ công khai.",
-        f"  Telegram: {_telegram(settings)}",
+        f"  Telegram: {_bot(settings, 'telegram_token')}",
         f"  Zalo OA: {_zalo_oa(settings)}",
-        f"  Zalo Bot: {_zalo_bot(settings)}",
+        f"  Zalo Bot: {_bot(settings, 'zalo_bot_token')}",
         f"  SMS: {_sms(settings)}",
         f"  Sao lưu: {f'mỗi đêm vào {settings.backups}' if settings.backup else 'tắt (MOTCUA_BACKUP=0)'}",
         "",
@@ -176,7 +175,7 @@ def _serve(_args: argparse.Namespace) -> int:
         from bot.service import Service  # noqa: PLC0415
 
         channels = open_channels(settings, database, utc_now)
-        photos = {channel.name: channel.fetch_photo for channel in channels}
+        photos = {key(channel.name, channel.account): channel.fetch_photo for channel in channels}
         # No name for the engine: it must be free to go when a model of the bank takes its place.
         edits = LiveEdits(database, settings.office)
         talk = open_talk(settings, desk, open_engine(settings, edits.desk(desk), files=desk))

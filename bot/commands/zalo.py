@@ -1,4 +1,6 @@
-"""``motcua zalo login [--import]`` and ``motcua zalo status``: the first tokens of the Official Account, and how it is.
+"""``motcua zalo login [--import]`` and ``motcua zalo status``: the first tokens of an Official Account, and how it is.
+
+Of several offices each may have an account of its own under the one application (``ZALO_OA_ID_<SLUG>``): ``--office``.
 
 Codes and tokens come from stdin, never from the command line, where other users of the machine could read them.
 """
@@ -35,6 +37,7 @@ def configure(_name: str, parser: argparse.ArgumentParser) -> None:
         "--import", dest="pasted", action="store_true",
         help="đọc cặp token từ stdin (dòng 1: access token, dòng 2: refresh token), chép từ API Explorer",
     )  # fmt: skip
+    login.add_argument("--office", default=None, help="OA riêng của cơ quan này (ZALO_OA_ID_…), không phải OA chung")
     login.set_defaults(run=_login)
     status = actions.add_parser("status", help="tuổi và hạn của token, tình trạng OA", allow_abbrev=False)
     status.set_defaults(run=_status)
@@ -54,10 +57,24 @@ def _line(question: str) -> str:
     return sys.stdin.readline().strip()
 
 
+def _of(settings: Settings, office: str | None) -> Settings:
+    """The settings of an office with an account of its own, or of the shared one.
+
+    Raises:
+        BadInputError: it has none.
+    """
+    if office is not None and office not in settings.owners("zalo_oa_id"):
+        name = f"ZALO_OA_ID_{office.upper().replace('-', '_')}"
+        raise BadInputError(f"--office: {office} chưa có OA riêng; đặt {name} là mã OA của cơ quan đó")
+    return settings.at(office)
+
+
 def _login(args: argparse.Namespace) -> int:
     settings, database = _opened()
     try:
+        settings = _of(settings, args.office)
         pair = _pasted(settings) if args.pasted else _granted(settings)
+        _same_account(settings, asyncio.run(_whose(settings, pair)))
         with database.write() as session:
             token = store(settings, session, pair, utc_now())
     except ZaloError as error:
@@ -67,8 +84,29 @@ def _login(args: argparse.Namespace) -> int:
         return 1
     finally:
         database.close()
-    print(f"Đã lưu token của ứng dụng {settings.zalo_app_id}, hạn {local(token.expires_at):%H:%M %d/%m/%Y}.")
+    of = f"OA {settings.zalo_oa_id}, " if settings.zalo_oa_id else ""
+    print(f"Đã lưu token của {of}ứng dụng {settings.zalo_app_id}, hạn {local(token.expires_at):%H:%M %d/%m/%Y}.")
     return 0
+
+
+async def _whose(settings: Settings, pair: Pair) -> str:
+    """The id of the account that a pair is of, asked only where it matters; "" where Zalo doesn't tell."""
+    if settings.zalo_oa_id is None:
+        return ""
+    async with wire.http_client(settings.zalo_base_url) as client:
+        answer = await wire.ask(client, "GET", "/v2.0/oa/getoa", headers={"access_token": pair.access})
+    if answer.error:
+        raise refusal(answer.error, answer.words)
+    data = answer.body.get("data")
+    return str(data.get("oa_id") or "") if isinstance(data, dict) else ""
+
+
+def _same_account(settings: Settings, oa_id: str) -> None:
+    if settings.zalo_oa_id and oa_id != settings.zalo_oa_id:
+        raise BadInputError(
+            f"token là của OA {oa_id or '(không rõ)'}, không phải {settings.zalo_oa_id}; chưa lưu gì. "
+            "Quản trị viên của đúng OA đó phải bấm đồng ý"
+        )
 
 
 def _granted(settings: Settings) -> Pair:
@@ -127,23 +165,31 @@ def _pasted(settings: Settings) -> Pair:
 def _status(_args: argparse.Namespace) -> int:
     settings, database = _opened()
     try:
-        token = stored(settings, database)
-        lines = [f"Ứng dụng     {settings.zalo_app_id}"]
-        if token is None:
-            lines.append(f"Token        {NO_LOGIN}")
-        else:
-            lines += [
-                f"Token        lần đổi thứ {token.generation}, lúc {local(token.refreshed_at):%H:%M %d/%m/%Y}",
-                f"Hạn          {local(token.expires_at):%H:%M %d/%m/%Y}, đổi từ {local(token.due_at):%H:%M %d/%m/%Y}",
-                f"Vướng mắc    {token.problem or 'không'}",
-                f"OA           {asyncio.run(_account(settings, database))}",
-            ]
+        accounts = [settings.at(office) for office in (None, *settings.owners("zalo_oa_id"))]
+        told = ["\n".join(_lines(one, database)) for one in accounts]
     except ZaloError as error:
         raise BadInputError(str(error)) from error
     finally:
         database.close()
-    print("\n".join(lines))
+    print("\n\n".join(told))
     return 0
+
+
+def _lines(settings: Settings, database: Database) -> list[str]:
+    """How one account is."""
+    token = stored(settings, database)
+    lines = [f"Ứng dụng     {settings.zalo_app_id}"]
+    if settings.zalo_oa_id:
+        lines.append(f"OA riêng     {settings.office_of_oa(settings.zalo_oa_id)}, {settings.zalo_oa_id}")
+    if token is None:
+        return [*lines, f"Token        {NO_LOGIN}"]
+    return [
+        *lines,
+        f"Token        lần đổi thứ {token.generation}, lúc {local(token.refreshed_at):%H:%M %d/%m/%Y}",
+        f"Hạn          {local(token.expires_at):%H:%M %d/%m/%Y}, đổi từ {local(token.due_at):%H:%M %d/%m/%Y}",
+        f"Vướng mắc    {token.problem or 'không'}",
+        f"OA           {asyncio.run(_account(settings, database))}",
+    ]
 
 
 async def _account(settings: Settings, database: Database) -> str:

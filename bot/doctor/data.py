@@ -18,6 +18,7 @@ from bot.storage.listening import APPLICATION
 from bot.storage.nightly import LATE, last_backup
 from bot.storage.tables import Staff
 
+_NO_TOKEN = "chưa có token"  # noqa: S105 - words about it
 _MOST_APART = 30.0  # seconds between two clocks; signatures of web hooks allow minutes, one-time codes five
 _FROM_MONTH = 11  # from when on appointments reach into the next year
 
@@ -158,26 +159,29 @@ def staff(deployment: Deployment) -> Iterator[Finding]:
 
 
 def zalo_tokens(deployment: Deployment) -> Iterator[Finding]:
-    """The Official Account's tokens: there, readable with this key, in time."""
+    """The tokens of each Official Account: there, readable with this key, in time."""
     if not (deployment.settings.has_zalo_oa and deployment.has_tables):
         return
-    yield _zalo(deployment.settings, deployment)
+    own = deployment.settings.owners("zalo_oa_id")
+    for account in (None, *own):
+        found = _zalo(deployment.settings.at(account), deployment, account)
+        if found.told != _NO_TOKEN or account or not own:  # where offices have their own, none need be shared
+            yield found
 
 
-def _zalo(settings: Settings, deployment: Deployment) -> Finding:
+def _zalo(settings: Settings, deployment: Deployment, account: str | None) -> Finding:
     from bot.channels.zalo_oa.errors import ZaloError  # noqa: PLC0415  only where the channel is on
     from bot.channels.zalo_oa.tokens import stored  # noqa: PLC0415
 
-    name = "Zalo OA"
+    name = f"Zalo OA {account}" if account else "Zalo OA"
+    login = f"motcua zalo login --office {account}" if account else "motcua zalo login"
     try:
         token = stored(settings, deployment.database)
     except ZaloError as error:
-        return Finding(name, State.BAD, str(error), "đặt lại khóa bí mật cũ, hoặc chạy motcua zalo login")
+        return Finding(name, State.BAD, str(error), f"đặt lại khóa bí mật cũ, hoặc chạy {login}")
     if token is None:
-        return Finding(name, State.BAD, "chưa có token", "motcua zalo login")
+        return Finding(name, State.BAD, _NO_TOKEN, login)
     until: datetime = token.expires_at.astimezone(UTC)
     if token.problem or until < deployment.now:
-        return Finding(
-            name, State.BAD, token.problem or "token đã hết hạn", "motcua zalo status, rồi motcua zalo login"
-        )
+        return Finding(name, State.BAD, token.problem or "token đã hết hạn", f"motcua zalo status, rồi {login}")
     return Finding(name, State.OK, f"token đến {local(until):%H:%M %d/%m/%Y}, tự đổi trước đó")

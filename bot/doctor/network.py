@@ -10,6 +10,7 @@ import httpx
 
 from bot.doctor.finding import Deployment, Finding, State
 from bot.doctor.machine import is_ours
+from bot.office_accounts import key
 from bot.settings import Engine, Settings, SmsGateway
 
 _MANY_PENDING = 100
@@ -51,13 +52,10 @@ def web_hooks(deployment: Deployment) -> Iterator[Finding]:
         if settings.has_zalo_oa:
             yield Finding("Web hook", State.BAD, "Zalo OA cần địa chỉ công khai", "đặt PUBLIC_BASE_URL=https://…")
         return
-    paths = {
-        "/webhooks/telegram": settings.telegram_token is not None,
-        "/webhooks/zalo-bot": settings.zalo_bot_token is not None,
-        "/webhooks/zalo-oa": settings.has_zalo_oa,
-        "/webhooks/sms/twilio/status": settings.uses_twilio,
-    }
-    for path in (path for path, on in paths.items() if on):
+    bots = {"/webhooks/telegram": "telegram_token", "/webhooks/zalo-bot": "zalo_bot_token"}
+    paths = [key(path, account) for path, field in bots.items() for account in settings.accounts(field)]
+    paths += ["/webhooks/zalo-oa"] * settings.has_zalo_oa + ["/webhooks/sms/twilio/status"] * settings.uses_twilio
+    for path in paths:
         url = f"{settings.public_base_url}{path}"
         try:
             status = deployment.ask("POST", url, "địa chỉ công khai", json={}).status_code
@@ -73,40 +71,48 @@ def web_hooks(deployment: Deployment) -> Iterator[Finding]:
 
 
 def telegram(deployment: Deployment) -> Iterator[Finding]:
-    """The token is good; Telegram calls the address that we expect, without faults."""
-    settings, name = deployment.settings, "Telegram"
-    if settings.telegram_token is None:
-        return
-    base = f"{settings.telegram_base_url}/bot{settings.telegram_token.get_secret_value()}"
+    """Of each bot: the token is good; Telegram calls the address that we expect, without faults."""
+    for account in deployment.settings.accounts("telegram_token"):
+        yield _telegram(deployment, account)
+
+
+def _telegram(deployment: Deployment, account: str | None) -> Finding:
+    settings, name = deployment.settings.at(account), f"Telegram {account}" if account else "Telegram"
+    token = settings.telegram_token.get_secret_value() if settings.telegram_token else ""
+    base = f"{settings.telegram_base_url}/bot{token}"
     me = _told(deployment, f"{base}/getMe", name)
     if isinstance(me, Finding):
-        yield me
-        return
+        return me
     hook = _told(deployment, f"{base}/getWebhookInfo", name)
     if isinstance(hook, Finding):
-        yield hook
-        return
+        return hook
     who, url, public = f"@{me.get('username', '?')}", str(hook.get("url") or ""), settings.public_base_url or ""
-    wanted = f"{public}/webhooks/telegram" if public.startswith("https://") else ""
+    wanted = f"{public}{key('/webhooks/telegram', account)}" if public.startswith("https://") else ""
     if url != wanted:
         told = f"{who}: web hook là «{url or 'không có'}», cần «{wanted or 'không có'}»"
-        yield Finding(name, State.BAD, told, "khởi động lại dịch vụ; nếu còn thì có nơi khác dùng cùng TELEGRAM_TOKEN")
-    elif hook.get("last_error_message") and hook.get("pending_update_count"):
+        return Finding(name, State.BAD, told, "khởi động lại dịch vụ; nếu còn thì có nơi khác dùng cùng TELEGRAM_TOKEN")
+    if hook.get("last_error_message") and hook.get("pending_update_count"):
         told = f"{who}: Telegram không gọi được ({hook['last_error_message']}), {hook['pending_update_count']} tin chờ"
-        yield Finding(name, State.BAD, told, "xem mục Địa chỉ công khai")
-    elif int(hook.get("pending_update_count") or 0) > _MANY_PENDING:
-        yield Finding(name, State.NOTE, f"{who}: {hook['pending_update_count']} tin chờ", "dịch vụ có đang chạy không?")
-    else:
-        yield Finding(name, State.OK, f"{who}, {'web hook' if url else 'tự hỏi tin'}")
+        return Finding(name, State.BAD, told, "xem mục Địa chỉ công khai")
+    if int(hook.get("pending_update_count") or 0) > _MANY_PENDING:
+        told = f"{who}: {hook['pending_update_count']} tin chờ"
+        return Finding(name, State.NOTE, told, "dịch vụ có đang chạy không?")
+    return Finding(name, State.OK, f"{who}, {'web hook' if url else 'tự hỏi tin'}")
 
 
 def zalo_bot(deployment: Deployment) -> Iterator[Finding]:
-    """The token is good."""
-    settings, name = deployment.settings, "Zalo Bot"
-    if settings.zalo_bot_token is None:
-        return
-    me = _told(deployment, f"{settings.zalo_bot_base_url}/bot{settings.zalo_bot_token.get_secret_value()}/getMe", name)
-    yield me if isinstance(me, Finding) else Finding(name, State.OK, str(me.get("account_name") or me.get("id") or "?"))
+    """The token of each bot is good."""
+    for account in deployment.settings.accounts("zalo_bot_token"):
+        yield _zalo_bot(deployment, account)
+
+
+def _zalo_bot(deployment: Deployment, account: str | None) -> Finding:
+    settings, name = deployment.settings.at(account), f"Zalo Bot {account}" if account else "Zalo Bot"
+    token = settings.zalo_bot_token.get_secret_value() if settings.zalo_bot_token else ""
+    me = _told(deployment, f"{settings.zalo_bot_base_url}/bot{token}/getMe", name)
+    return (
+        me if isinstance(me, Finding) else Finding(name, State.OK, str(me.get("account_name") or me.get("id") or "?"))
+    )
 
 
 def _told(deployment: Deployment, url: str, name: str) -> dict[str, Any] | Finding:
@@ -141,6 +147,18 @@ def sms(deployment: Deployment) -> Iterator[Finding]:
     else:
         sandbox = ", chế độ thử (ESMS_SANDBOX)" if settings.esms_sandbox else ""
         yield Finding(name, State.OK, f"qua eSMS, tên người gửi {settings.esms_brandname}{sandbox}")
+    if own := own_senders(settings):
+        yield Finding(name, State.OK, f"người gửi riêng: {', '.join(own)}")
+
+
+def own_senders(settings: Settings) -> list[str]:
+    """What SMS of the offices with a sender of their own leave from: "dong-phuoc +842810…"."""
+    fields = {
+        SmsGateway.TWILIO: ("twilio_messaging_service_sid", "twilio_from"), SmsGateway.ESMS: ("esms_brandname",)
+    }.get(settings.sms_goes_through, ())  # fmt: skip
+    offices = dict.fromkeys(slug for field in fields for slug in settings.owners(field))
+    found = [(slug, next(filter(None, (getattr(settings.at(slug), field) for field in fields)))) for slug in offices]
+    return [f"{slug} {sender}" for slug, sender in found]
 
 
 def _twilio(deployment: Deployment, settings: Settings) -> Finding:

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from bot.conversation.survey import buttons as score_buttons
 from bot.notices import consent, wording
+from bot.office_accounts import account_of
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.tables import Conversation, Dossier, Outbox, Preference
@@ -39,15 +40,20 @@ def routes(session: Session, dossier: Dossier, event: str, settings: Settings) -
     Each chat that asked is told there. The phone on file is told by SMS, unless a chat of its owner asked to be told
     in the chat instead: then SMS is what that chat falls back to.
     """
-    templated = event in settings.zalo_template_ids
+    from bot.notices.policy import office_of  # noqa: PLC0415 - the two know each other
+
+    def templated(office: str | None) -> bool:
+        return event in settings.at(office).zalo_template_ids
+
     chats = _chats(session, dossier)
     phone = dossier.phone if consent.may_sms(session, dossier, settings) else None
-    by_phone = tuple(Step(channel, phone) for channel in (*((BY_PHONE,) if templated else ()), SMS)) if phone else ()
+    first = (BY_PHONE,) if phone and templated(office_of(dossier.code, settings)) else ()
+    by_phone = tuple(Step(channel, phone) for channel in (*first, SMS)) if phone else ()
     found: list[tuple[Step, ...]] = []
     merged = False
     for step in chats:
         steps: tuple[Step, ...] = (step,)
-        if step.channel == ZALO and templated:
+        if step.channel == ZALO and templated(account_of(step.recipient)):
             steps += (Step(BY_USER, step.recipient),)
         if by_phone and not merged and not consent.chose_sms(session, dossier):
             steps += by_phone

@@ -25,6 +25,7 @@ from bot.notices import control, policy, routes
 from bot.notices.delivery import settle
 from bot.notices.gateways.base import Gateway, Parcel, PermanentError, Sent, TemporaryError, UncertainError
 from bot.notices.gateways.pool import Gateways
+from bot.office_accounts import id_of
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
@@ -164,12 +165,13 @@ def parcel_of(row: Outbox, now: datetime) -> Parcel:
     return Parcel(
         notice_id=row.id or 0,
         reference=f"mc-{row.id}-{row.created_at:%y%m%d%H%M%S}",
-        to=row.recipient,
+        to=id_of(row.recipient),
         text=str(row.body.get("text", "")),
         valid_for=row.expires_at - now if row.expires_at else _DEFAULT_VALIDITY,
         since=row.created_at - _SKEW,
         template=row.event or "",
         fields=row.body.get("fields") or {},
+        office=row.office,
     )
 
 
@@ -227,8 +229,15 @@ def _store_failure(
                 queue.retry_later(session, notice_id, claim.owner, now, told, delay)
         elif error.kind == "account":
             _SENDS.labels(claim.channel, "account").inc()
-            control.stop_for_account(session, claim.channel, told, now)
-            if queue.retry_later(session, notice_id, claim.owner, now, told, timedelta()) == "waiting":
+            its_own = settings.has_own_sender(claim.parcel.office, claim.channel)
+            if its_own and (error.sender or claim.channel != routes.SMS):  # one Official Account is all of it
+                # What leaves from the other offices' accounts must not wait for this one.
+                log.error("tài khoản gửi riêng của %s bị từ chối: %s", claim.parcel.office, told)
+                delay = _in_hours(claim, settings, now, control.ACCOUNT_PAUSE)
+            else:
+                control.stop_for_account(session, claim.channel, told, now)
+                delay = timedelta()
+            if queue.retry_later(session, notice_id, claim.owner, now, told, delay) == "waiting":
                 session.get_one(Outbox, notice_id).attempts -= 1  # the message is not to blame
         else:
             _SENDS.labels(claim.channel, error.kind).inc()

@@ -342,6 +342,7 @@ def claim_several(
     channels: Collection[str],
     notices_on: Collection[str] | None = None,
     most: int,
+    without: Collection[str | None] = (),
 ) -> list[Outbox]:
     """Claims the next messages that are due on these channels: one-time codes and replies first, then notices.
 
@@ -355,19 +356,27 @@ def claim_several(
         channels: these alone.
         notices_on: the channels on which notices may go now, all by default; someone waits for the rest.
         most: so many at most.
+        without: the accounts (``bot.office_accounts``) from which nothing can go now, None for the shared one.
     """
     claimed: list[Outbox] = []
+    due = _DUE.where(*(_not_of(account) for account in without)) if without else _DUE
     for kinds in _URGENT_FIRST:
         if len(claimed) >= most:
             break
         on = channels if notices_on is None or kinds != ("notice",) else notices_on
         given = {"now": now, "on": list(on), "kinds": kinds, "most": most - len(claimed)}
-        found = session.exec(_DUE, params=given).all()
+        found = session.exec(due, params=given).all()
         for row in found:
             row.state, row.lease_owner, row.lease_until = "sending", owner, now + lease
             row.attempts += 1
         claimed += found
     return claimed
+
+
+def _not_of(account: str | None) -> ColumnElement[bool]:
+    """A row of another account than this one; its recipient says whose it is."""
+    recipient = col(Outbox.recipient)
+    return recipient.contains("/") if account is None else ~recipient.startswith(f"{account}/")
 
 
 def held_outbox(session: Session, outbox_id: int, owner: str) -> Outbox | None:

@@ -37,6 +37,7 @@ class Chat:
     """A channel that keeps what it is given to send."""
 
     name = "telegram"
+    account = None
     problem = None
 
     def __init__(self) -> None:

@@ -115,6 +115,7 @@ class _Connecting:
     """A channel that never gets to the end of its start."""
 
     name = "telegram"
+    account = None
     problem = None
 
     def __init__(self) -> None:

@@ -20,6 +20,7 @@ from standins.telegram import TOKEN, TelegramStandIn
 from bot.cli import main
 from bot.console.accounts import add_staff
 from bot.doctor import Deployment, Finding, State, data, examine, machine, network
+from bot.office_accounts import OfficeAccounts
 from bot.settings import Engine, Settings
 from bot.storage.database import Database
 from bot.storage.listening import APPLICATION
@@ -62,7 +63,9 @@ def _looking(database: Database, settings: Settings) -> Iterator[Callable[..., l
     def run(*checks: Any, site: Answers | None = None, now: datetime = NOW, **changed: Any) -> list[Finding]:
         http = httpx.Client(transport=httpx.MockTransport(site)) if site else httpx.Client()
         clients.append(http)
-        deployment = Deployment(settings.model_copy(update=changed), database, http, lambda: now)
+        accounts = changed.pop("accounts", {})
+        chosen = settings.model_copy(update=changed).with_accounts(accounts)
+        deployment = Deployment(chosen, database, http, lambda: now)
         return list(examine(deployment, [(check.__name__, check) for check in (data.database, *checks)]))[1:]
 
     yield run
@@ -322,3 +325,41 @@ def test_replicas_that_run_are_counted(postgres_database: Database, settings: Se
 def test_a_pool_is_no_larger_than_set() -> None:
     database = Database("postgresql+psycopg://nobody@localhost/none", pool=7)
     assert database.engine.pool.size() + database.engine.pool._max_overflow == 7  # type: ignore[attr-defined]
+
+
+OWN_TOKEN = "223344550:AAstandin-standin-standin-standin-st"
+
+
+def test_each_bot_and_its_web_hook_are_looked_at(look: Any) -> None:
+    own = {"dong-phuoc": OfficeAccounts(telegram_token=SecretStr(OWN_TOKEN))}
+    with TelegramStandIn() as api, TelegramStandIn() as other:
+        other.token = OWN_TOKEN
+        api.beside[OWN_TOKEN] = other
+        changed = {"telegram_token": SecretStr(TOKEN), "telegram_base_url": api.url, "public_base_url": PUBLIC}
+        several = changed | {"office_list": "chau-thanh,dong-phuoc", "accounts": own}
+        api.hook = {"url": f"{PUBLIC}/webhooks/telegram"}
+        shared, missing = look(network.telegram, **several)
+        other.hook = {"url": f"{PUBLIC}/webhooks/telegram/dong-phuoc"}
+        _, well = look(network.telegram, **several)
+        alone = look(network.telegram, **several | {"telegram_token": None})
+    assert (shared.subject, missing.subject) == ("Telegram", "Telegram dong-phuoc")
+    assert _states([shared, missing, well, *alone]) == [State.OK, State.BAD, State.OK, State.OK]
+    assert f"cần «{PUBLIC}/webhooks/telegram/dong-phuoc»" in missing.told
+    hooks = look(network.web_hooks, site=_site(), **several)
+    assert [one.told.partition(":")[0] for one in hooks] == ["/webhooks/telegram", "/webhooks/telegram/dong-phuoc"]
+
+
+def test_the_tokens_of_each_official_account_are_looked_at(look: Any) -> None:
+    zalo = {"zalo_app_id": "1234567890", "zalo_app_secret": SecretStr("a"), "zalo_oa_secret": SecretStr("b")}
+    (alone,) = look(data.zalo_tokens, **zalo)
+    own = {"dong-phuoc": OfficeAccounts(zalo_oa_id="388613280878800002")}
+    (found,) = look(data.zalo_tokens, **zalo, office_list="chau-thanh,dong-phuoc", accounts=own)
+    assert (alone.state, alone.todo) == (State.BAD, "motcua zalo login")
+    assert (found.subject, found.todo) == ("Zalo OA dong-phuoc", "motcua zalo login --office dong-phuoc")
+
+
+def test_the_senders_of_offices_are_told(look: Any) -> None:
+    own = {"dong-phuoc": OfficeAccounts(esms_brandname="XaDongPhuoc")}
+    esms = {"esms_api_key": SecretStr("k"), "esms_secret_key": SecretStr("s"), "esms_brandname": "MotCua"}
+    _, senders = look(network.sms, **esms, office_list="chau-thanh,dong-phuoc", accounts=own)
+    assert (senders.state, senders.told) == (State.OK, "người gửi riêng: dong-phuoc XaDongPhuoc")

@@ -185,3 +185,47 @@ def test_status_before_and_after_the_login(office: Settings, zalo: ZaloStandIn, 
     assert "Vướng mắc    không" in out
     zalo.account_error = -221
     assert "chưa được xác thực" in run("status")[1]
+
+
+OWN = "388613280878800002"
+
+
+@pytest.fixture
+def province(office: Settings, zalo: ZaloStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[ZaloStandIn]:
+    """Two offices, one with an account of its own under the same application."""
+    monkeypatch.setenv("MOTCUA_OFFICES", "chau-thanh,dong-phuoc")
+    monkeypatch.setenv("ZALO_OA_ID_DONG_PHUOC", OWN)
+    with ZaloStandIn() as own:
+        own.oa_id = OWN
+        zalo.beside.append(own)
+        yield own
+
+
+def test_an_offices_own_account_is_logged_in_beside_the_shared_one(
+    office: Settings, zalo: ZaloStandIn, province: ZaloStandIn, sqlite_database: Database, run: Terminal
+) -> None:
+    for account, arguments in ((zalo, ()), (province, ("--office", "dong-phuoc"))):
+        account.codes["code-of-the-consent"] = pkce_verifier(office)
+        code, out, err = run("login", *arguments, stdin="code-of-the-consent\n")
+        assert (code, err) == (0, "")
+    with sqlite_database.read() as session:
+        accounts = sorted(row.account for row in session.exec(select(ChannelToken)))
+    assert accounts == [APP_ID, f"{APP_ID}/{OWN}"]
+    code, out, _ = run("status")
+    assert code == 0
+    assert out.count("gọi được") == 2
+    assert f"OA riêng     dong-phuoc, {OWN}" in out
+
+
+def test_the_consent_of_another_account_than_the_offices_is_not_stored(
+    office: Settings, zalo: ZaloStandIn, province: ZaloStandIn, sqlite_database: Database, run: Terminal
+) -> None:
+    zalo.codes["code-of-the-consent"] = pkce_verifier(office)
+    result = run("login", "--office", "dong-phuoc", stdin="code-of-the-consent\n")
+    _refused(result, f"không phải {OWN}", sqlite_database)
+
+
+def test_an_office_without_an_account_of_its_own_cannot_log_in(
+    office: Settings, province: ZaloStandIn, sqlite_database: Database, run: Terminal
+) -> None:
+    _refused(run("login", "--office", "chau-thanh"), "ZALO_OA_ID_CHAU_THANH", sqlite_database)

@@ -46,6 +46,7 @@ class EsmsStandIn(StandIn):
         sandboxed: requests that were only checked.
         templates: regular expressions of the registered texts; none: everything is registered.
         blocked: numbers that eSMS blocks.
+        brandnames: those that are registered.
     """
 
     own = frozenset({"invalid"})  # the vendor's example of 99: {"error": "Invalid request"}
@@ -57,6 +58,7 @@ class EsmsStandIn(StandIn):
         self.sandboxed: list[dict[str, str]] = []
         self.templates: list[str] = []
         self.blocked: set[str] = set()
+        self.brandnames = {BRANDNAME}
         self._remembered: dict[str, datetime] = {}
 
     def post(self, handler: Handler, body: bytes) -> None:
@@ -155,7 +157,7 @@ class EsmsStandIn(StandIn):
             (fields.get("ApiKey") == API_KEY and fields.get("SecretKey") == SECRET_KEY, 101),
             (fields.keys() <= _KNOWN and all(fields.get(name) for name in _NEEDED), 110),
             (fields.get("SmsType") == "2", 118),
-            (fields.get("Brandname") == BRANDNAME, 104),
+            (fields.get("Brandname") in self.brandnames, 104),
             (_PHONE.fullmatch(fields.get("Phone", "")) is not None, 108),
             (fields.get("Phone") not in self.blocked, 99),
             (fields.get("IsUnicode", "0") == ("1" if unicode else "0"), 146),

@@ -46,6 +46,7 @@ class TelegramStandIn(Updates):
         bursts: how many messages one chat may get within a second; more are answered with 429.
         broken: methods → the error they are answered with from now on.
         token: what is accepted.
+        beside: other bots behind the same address, by their tokens.
         paths: file id → path told for it, where not the usual.
         confirmed: the highest offset asked for with getUpdates.
         handed: the highest update number handed out by getUpdates.
@@ -67,6 +68,7 @@ class TelegramStandIn(Updates):
         self.bursts: int | None = None
         self.broken: dict[str, RefusedError] = {}
         self.token = TOKEN
+        self.beside: dict[str, TelegramStandIn] = {}
         self.paths: dict[str, str] = {}
         self.uploads: list[bytes] = []
         self.last_error = ""  # why the web hook could not be called, told by getWebhookInfo
@@ -388,7 +390,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if match is None:
                 raise RefusedError(404, "Not Found")
-            status, told = 200, self.api.call(match[1], match[2], form, files)
+            api = self.api.beside.get(match[1], self.api)
+            status, told = 200, api.call(match[1], match[2], form, files)
         except RefusedError as error:
             status, told = error.code, error.body()
         except ConnectionAbortedError:
@@ -398,8 +401,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         match = re.fullmatch(r"/file/bot([^/]+)/(.+)", unquote(urlsplit(self.path).path))
-        known = {self.api.paths.get(i, f"photos/{i}.jpg"): content for i, content in self.api.files.items()}
-        if match is None or match[1] != self.api.token or match[2] not in known:
+        api = self.api.beside.get(match[1], self.api) if match else self.api
+        known = {api.paths.get(i, f"photos/{i}.jpg"): content for i, content in api.files.items()}
+        if match is None or match[1] != api.token or match[2] not in known:
             self._tell(404, b'{"ok":false,"error_code":404,"description":"Not Found"}', "application/json")
             return
         self._tell(200, known[match[2]], "application/octet-stream")

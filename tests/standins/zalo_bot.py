@@ -47,12 +47,15 @@ class ZaloBotStandIn:
         polling: how many getUpdates calls wait at this moment; ``pollers``: the most that ever did at once.
         idle_seconds: how long an idle one waits.
         pictures: path → bytes of a photo.
+        token: what is accepted; ``beside``: other bots behind the same address, by their tokens.
     """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
         self.calls: list[str] = []
         self.faults: dict[str, deque[int | str]] = {}
+        self.token = TOKEN
+        self.beside: dict[str, ZaloBotStandIn] = {}
         self.secret: str | None = None
         self.hook: str | None = None
         self.pollers = 0
@@ -75,7 +78,7 @@ class ZaloBotStandIn:
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-                found = outer.answer(self.path, self.headers.get("content-type", ""), raw)
+                found = outer.of(self.path).answer(self.path, self.headers.get("content-type", ""), raw)
                 if found is not None:
                     status, body = found
                     told = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -157,10 +160,14 @@ class ZaloBotStandIn:
 
     # --- the API ------------------------------------------------------------------------------------------------
 
+    def of(self, path: str) -> ZaloBotStandIn:
+        """The bot whose token an address holds; this one where it is nobody's."""
+        return self.beside.get(unquote(path).rpartition("/")[0].removeprefix("/bot"), self)
+
     def answer(self, path: str, kind: str, raw: bytes) -> Answer | None:
         """One call; None: the line breaks."""
         start, _, method = unquote(path).rpartition("/")
-        if start != f"/bot{TOKEN}":
+        if start != f"/bot{self.token}":
             return refusal(401, "Unauthorized")
         handler = getattr(self, f"_{method}", None) if method in _KEYS else None
         if handler is None:

@@ -58,10 +58,14 @@ class ZaloStandIn:
         remain: requests left in the minute, None: not counted.
         account_error: error code of getoa, 0: well.
         quotas: what quota/message tells.
+        oa_id: the account's.
+        beside: other accounts under the same application, behind the same address; tokens tell them apart.
     """
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self.clock = clock
+        self.oa_id = OA_ID
+        self.beside: list[ZaloStandIn] = []
         self.sent: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.refreshes = 0
@@ -110,7 +114,9 @@ class ZaloStandIn:
         """A pair as the API Explorer shows it; whatever was before is dead."""
         with self.changed:
             self._minted += 1
-            self._access, self._refresh = (f"{kind}-{self._minted:04d}-{'x' * 200}" for kind in ("access", "refresh"))
+            self._access, self._refresh = (
+                f"{kind}-{self._minted:04d}-{self.oa_id}-{'x' * 200}" for kind in ("access", "refresh")
+            )
             self._access_until = self.clock() + self.lifetime
             return self._access, self._refresh
 
@@ -133,6 +139,11 @@ class ZaloStandIn:
         """Waits until a condition on what is kept here holds; looked at after each call."""
         with self.changed:
             return self.changed.wait_for(condition, seconds)
+
+    def account_of(self, token: str) -> ZaloStandIn:
+        """The account that a token or a code is of; this one where it is nobody's."""
+        known = (one for one in self.beside if token and token in {one._access, one._refresh, *one.codes})
+        return next(known, self)
 
     # --- OAuth ---
 
@@ -219,7 +230,7 @@ class ZaloStandIn:
     def _account(self) -> dict[str, Any]:
         if self.account_error:
             raise RefusalError(self.account_error, "planned")
-        return {"oa_id": OA_ID, "name": "Một Cửa thử nghiệm", "is_verified": True}
+        return {"oa_id": self.oa_id, "name": "Một Cửa thử nghiệm", "is_verified": True}
 
     def _user(self, user: str) -> dict[str, Any]:
         if user not in self.last_interaction:
@@ -379,10 +390,12 @@ class _Handler(BaseHTTPRequestHandler):
         rate: dict[str, str] = {}
         if parts.path == "/v4/oa/access_token" and method == "POST":
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-            plan, answer = self.zalo.token(headers, form)
+            zalo = self.zalo.account_of(form.get("refresh_token") or form.get("code", ""))
+            plan, answer = zalo.token(headers, form)
         else:
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            plan, answer, rate = self.zalo.call(f"{method} {parts.path}", query, headers, body)
+            zalo = self.zalo.account_of(headers.get("access_token", ""))
+            plan, answer, rate = zalo.call(f"{method} {parts.path}", query, headers, body)
         if plan == "hold":
             self.zalo.release.wait(60)
         if plan in {"drop", "lost"}:

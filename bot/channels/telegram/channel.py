@@ -21,8 +21,10 @@ from bot.channels.port import Receive, SendError
 from bot.channels.rendering import Message, utf16
 from bot.channels.telegram import outgoing, photos, webhook
 from bot.channels.telegram.incoming import CHANNEL, UPDATES, taken_of
+from bot.channels.trust import trust
 from bot.clock import Clock, utc_now
 from bot.errors import BadInputError
+from bot.office_accounts import at_account, id_of
 from bot.settings import Settings
 from bot.texts import phrases
 
@@ -54,8 +56,11 @@ class Telegram:
 
     name = CHANNEL
 
-    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now, account: str | None = None) -> None:
+        """``account``: the office whose own bot it is; None: the one that all share."""
+        settings = settings.at(account)
         assert settings.telegram_token is not None  # noqa: S101 - the caller asked for it
+        self.account = account
         self.settings = settings
         self.problem: str | None = None
         self._clock = clock
@@ -72,8 +77,16 @@ class Telegram:
             self._token,
             base_url=f"{self._base}/bot",
             base_file_url=f"{self._base}/file/bot",
-            request=HTTPXRequest(connection_pool_size=16, connect_timeout=10, read_timeout=20, write_timeout=20),
-            get_updates_request=HTTPXRequest(connection_pool_size=1, connect_timeout=10),
+            request=HTTPXRequest(
+                connection_pool_size=16,
+                connect_timeout=10,
+                read_timeout=20,
+                write_timeout=20,
+                httpx_kwargs={"verify": trust()},
+            ),
+            get_updates_request=HTTPXRequest(
+                connection_pool_size=1, connect_timeout=10, httpx_kwargs={"verify": trust()}
+            ),
             # 30 messages a second overall. What Telegram asks beyond it is the outbox's business: one citizen's
             # waiting must not hold up the others.
             rate_limiter=AIORateLimiter(max_retries=0),
@@ -90,8 +103,9 @@ class Telegram:
             await self.bot.initialize()
             await self._introduce()
             if self._public:
-                secret = webhook.webhook_secret(self.settings)
-                await self.bot.set_webhook(self._public + webhook.PATH, secret_token=secret, allowed_updates=UPDATES)
+                secret = webhook.webhook_secret(self.settings, self.account)
+                url = self._public + webhook.path_of(self.account)
+                await self.bot.set_webhook(url, secret_token=secret, allowed_updates=UPDATES)
             else:
                 await self.bot.delete_webhook()
         except TelegramError as error:
@@ -123,7 +137,7 @@ class Telegram:
 
     def router(self) -> APIRouter:
         """The web hook's route; Telegram repeats a call that was answered with 503."""
-        return webhook.router(self.settings, lambda: self._receive is not None, self._take)
+        return webhook.router(self.settings, self.account, lambda: self._receive is not None, self._take)
 
     async def _take(self, data: object) -> int:
         """Commits one update to the inbox; a button's query is answered whatever comes of it.
@@ -138,7 +152,7 @@ class Telegram:
         taken = taken_of(data, self.bot, self._clock())
         try:
             if taken.incoming is not None and self._receive is not None:
-                await run_in_threadpool(self._receive, taken.incoming)
+                await run_in_threadpool(self._receive, at_account(taken.incoming, self.account))
         finally:
             if taken.query is not None:
                 self._beside(self._answer(taken.query))
@@ -188,9 +202,10 @@ class Telegram:
 
     async def send(self, recipient: str, message: Message) -> str | None:
         """Sends one message, or puts it in the place of the one it ``edits``; returns Telegram's id of it."""
-        outgoing.check(recipient, message)
+        chat = id_of(recipient)
+        outgoing.check(chat, message)
         try:
-            provider_id = await self._sent(int(recipient), message)
+            provider_id = await self._sent(int(chat), message)
         except SendError as error:
             if error.kind == "account":
                 self.problem = outgoing.BAD_TOKEN

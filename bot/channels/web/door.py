@@ -3,6 +3,9 @@
 There are two doors to the same chat. The office's own page has a cookie that other sites never get to use. The frame on
 a commune's site needs one that a browser keeps for a frame on another site: SameSite=None, Secure, and Partitioned, so
 that it is another one on each site and nobody can follow a citizen from site to site.
+
+Each office has two such doors of its own below ``/xa/<slug>``: what is written there is written to that office. Their
+cookies live on those paths alone, so one browser at two offices' pages is two visitors whose talks never mix.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from fastapi.responses import Response
 
 COOKIE_DAYS = 30
 EMBED = "/nhung"
+OFFICES = "/xa"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}")
 _IPV6_SITE = 64  # bits: what one household or office has
 
@@ -30,11 +34,13 @@ class Door:
         path: stands before the chat's addresses.
         cookie: the name of its cookie.
         framed: for other sites' frames.
+        office: slug of the office whose own page it is, None for the one that all share.
     """
 
     path: str
     cookie: str
     framed: bool = False
+    office: str | None = None
 
     @property
     def page(self) -> str:
@@ -57,8 +63,9 @@ class Door:
             )
         else:
             response.set_cookie(
-                self.cookie, token, max_age=COOKIE_DAYS * 86400, httponly=True, samesite="lax", secure=secure, path="/"
-            )
+                self.cookie, token, max_age=COOKIE_DAYS * 86400, httponly=True, samesite="lax", secure=secure,
+                path=self.page,
+            )  # fmt: skip
         return response
 
     def admits(self, request: Request) -> bool:
@@ -70,6 +77,16 @@ class Door:
 
 OWN_PAGE = Door("", "motcua_chat")
 FRAME = Door(EMBED, "motcua_chat_nhung", framed=True)
+
+
+def page_of(office: str) -> Door:
+    """An office's own page, where ``OWN_PAGE`` is everybody's."""
+    return Door(f"{OFFICES}/{office}", "motcua_chat_xa", office=office)
+
+
+def frame_of(office: str) -> Door:
+    """An office's frame on its own site, where ``FRAME`` is everybody's."""
+    return Door(f"{OFFICES}/{office}{EMBED}", FRAME.cookie, framed=True, office=office)
 
 
 def new_visitor() -> str:

@@ -1,13 +1,15 @@
-"""The pages and calls of the chat, the same at both doors."""
+"""The pages and calls of the chat, the same at every door."""
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import segno
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
@@ -15,7 +17,16 @@ from starlette.concurrency import run_in_threadpool
 
 from bot.catalog.office import hours_text
 from bot.channels.web import shown
-from bot.channels.web.door import FRAME, OWN_PAGE, Door, network_of, new_visitor
+from bot.channels.web.door import (
+    FRAME,
+    OFFICES,
+    OWN_PAGE,
+    Door,
+    frame_of,
+    network_of,
+    new_visitor,
+    page_of,
+)
 from bot.channels.web.limits import Limits
 from bot.channels.web.photo import BusyError as UploadsBusyError
 from bot.channels.web.photo import Photos, UnreadableRequestError
@@ -58,19 +69,26 @@ class Chat:
         """The page with the talk so far; ``notice``: what went wrong, ``draft``: what stays in the field."""
         visitor = self.door.visitor(request)
         talk = await run_in_threadpool(self._talk, visitor) if visitor else shown.Shown((), 0, ())
-        desk = self.service.talk.desk(self.service.clock())
+        desk = self.service.talk.at(self.door.office, self.service.clock())
         response = self._templates.TemplateResponse(
             request,
             "chat.html",
             {
                 "door": self.door, "office": desk.office, "hours": hours_text(desk.office, desk.today),
                 "talk": talk, "start": start_buttons(), "demo": self.service.settings.demo, "texts": _T,
+                "offices": self._offices(), "common": self._is_common,
                 "zalo_verification": self.service.settings.zalo_site_verification,
                 "notice": notice, "draft": draft, "max_text": MAX_TEXT // 2,
             },
             status_code=status,
         )  # fmt: skip
         return self.door.remember(response, visitor or new_visitor(), secure=self._secure)
+
+    def no_office(self, request: Request) -> Response:
+        """The page that says that an address names none of the offices here."""
+        desk = self.service.talk.at(None, self.service.clock())
+        told = {"office": desk.office, "texts": _T["no_office"]}
+        return self._templates.TemplateResponse(request, "no_office.html", told, status_code=404)
 
     async def say(self, request: Request, text: str, own_id: str) -> Response:
         """Takes a typed or tapped message and answers it."""
@@ -138,7 +156,8 @@ class Chat:
         own = own_id if _MESSAGE_ID.fullmatch(own_id) else secrets.token_hex(12)
         message_id = shown.message_id(visitor, own)
         return Incoming(
-            CHANNEL, visitor, message_id, text, self.service.clock(), network=network_of(request), **more
+            CHANNEL, visitor, message_id, text, self.service.clock(), network=network_of(request),
+            account=self.door.office, **more,
         )  # fmt: skip
 
     async def _answer(self, incoming: Incoming) -> Answer:
@@ -151,6 +170,18 @@ class Chat:
         else:
             response = RedirectResponse(f"{self.door.page}#cuoi", 303)
         return self.door.remember(response, visitor, secure=self._secure)
+
+    def _offices(self) -> list[tuple[str, str]]:
+        """The addresses and names of the offices' own pages, told on the page that several share."""
+        offices = self.service.talk.offices
+        if self.door.framed or not self._is_common:
+            return []
+        return [(page_of(slug).path, offices.name(slug)) for slug in offices.slugs]
+
+    @property
+    def _is_common(self) -> bool:
+        """Whether several offices answer here."""
+        return self.service.talk.offices.several and self.door.office is None
 
     def _talk(self, visitor: str) -> shown.Shown:
         now = self.service.clock()
@@ -187,42 +218,68 @@ def _answer(service: Service, incoming: Incoming) -> Answer:
 
 
 def router(service: Service, templates: Jinja2Templates, streams: Streams) -> APIRouter:
-    """The routes of both doors; the frame is there only where sites are named that may show it."""
+    """The routes of all doors; the frames are there only where sites are named that may show them."""
     routes = APIRouter(include_in_schema=False)
     limits, photos = Limits(service.settings), Photos()
-    own = Chat(OWN_PAGE, service, templates, streams, limits, photos)
-    frame = Chat(FRAME, service, templates, streams, limits, photos)
-    open_doors = [own, frame] if service.settings.embed_origins else [own]
-    for chat in open_doors:
-        _add(routes, chat)
+
+    def chat(door: Door) -> Chat:
+        return Chat(door, service, templates, streams, limits, photos)
+
+    framed = bool(service.settings.embed_origins)
+    own_doors = ((OWN_PAGE, page_of), (FRAME, frame_of))
+    for shared, of_office in own_doors if framed else own_doors[:1]:
+        chats: dict[str | None, Chat] = {slug: chat(of_office(slug)) for slug in service.settings.offices}
+        chats[None] = chat(shared)
+        _add(routes, shared, chats)
+        _add(routes, of_office("{slug}"), chats)
 
     @routes.get("/embed.js")
+    @routes.get(f"{OFFICES}/{{slug}}/embed.js")
     async def embed(request: Request) -> Response:
-        if not service.settings.embed_origins:
+        slug = request.path_params.get("slug")
+        if not framed or slug not in {None, *service.settings.offices}:
             raise HTTPException(404)
         # Loaded by other sites, that is what it is for.
         headers = {"cache-control": "public, max-age=3600", "cross-origin-resource-policy": "cross-origin"}
-        told = {"texts": _T["embed"], "page": FRAME.path}
+        told = {"texts": _T["embed"], "page": (frame_of(slug) if slug else FRAME).path}
         return templates.TemplateResponse(request, "embed.js", told, media_type="text/javascript", headers=headers)
+
+    @routes.get(f"{OFFICES}/{{slug}}/qr.svg")
+    async def qr(request: Request, slug: str) -> Response:
+        if slug not in service.settings.offices:
+            raise HTTPException(404)
+        base = (service.settings.public_base_url or str(request.base_url)).rstrip("/")
+        picture = io.BytesIO()
+        segno.make(base + page_of(slug).path, error="m", micro=False).save(picture, kind="svg", scale=4, border=2)
+        return Response(picture.getvalue(), media_type="image/svg+xml")
 
     return routes
 
 
-def _add(routes: APIRouter, chat: Chat) -> None:
-    path = chat.door.path
+def _add(routes: APIRouter, door: Door, chats: Mapping[str | None, Chat]) -> None:
+    """Adds the routes of a door, or of those of all offices alike ("{slug}" in its path); ``chats``: slug → chat."""
+    path = door.path
+    shared = chats[None]
 
-    @routes.get(chat.door.page, response_class=HTMLResponse)
+    def of(request: Request) -> Chat | None:
+        return chats.get(request.path_params.get("slug"))
+
+    @routes.get(door.page, response_class=HTMLResponse)
     async def page(request: Request) -> Response:
-        return await chat.page(request)
+        chat = of(request)
+        return await chat.page(request) if chat else shared.no_office(request)
 
     @routes.post(f"{path}/chat")
     async def say(request: Request, text: str = Form(""), id: str = Form("")) -> Response:  # noqa: A002 - form field
-        return await chat.say(request, text, id)
+        chat = of(request)
+        return await chat.say(request, text, id) if chat else shared.no_office(request)
 
     @routes.post(f"{path}/chat/photo")
     async def photo(request: Request, id: str = "") -> Response:  # noqa: A002 - query parameter
-        return await chat.photo(request, id)
+        chat = of(request)
+        return await chat.photo(request, id) if chat else shared.no_office(request)
 
     @routes.get(f"{path}/chat/events")
     async def events(request: Request, after: str = "") -> Response:
-        return await chat.events(request, after)
+        chat = of(request)
+        return await chat.events(request, after) if chat else shared.no_office(request)

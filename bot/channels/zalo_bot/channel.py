@@ -22,6 +22,7 @@ from bot.channels.zalo_bot.updates import CHANNEL, incoming_of
 from bot.clock import Clock
 from bot.conversation.model import Incoming
 from bot.errors import BadInputError
+from bot.office_accounts import at_account, id_of, key
 from bot.secrets import digest
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -36,11 +37,16 @@ BATON_SECONDS = 5.0  # until a replica that doesn't poll looks whether it should
 _FIRST_QUIET, _LONGEST_QUIET = 30.0, 3600.0  # after "quota exceeded", which names no time
 
 
-def webhook_secret(settings: Settings) -> str:
-    """The secret Zalo sends back with each call: from the environment, else derived from the office's key."""
+def webhook_secret(settings: Settings, account: str | None = None) -> str:
+    """The secret Zalo sends back with each call: from the environment, else derived from the office's key.
+
+    Args:
+        settings: of this account (``Settings.at``).
+        account: of an office, so that one bot's secret opens no other's web hook.
+    """
     if settings.zalo_bot_webhook_secret is not None:
         return settings.zalo_bot_webhook_secret.get_secret_value()
-    return digest(settings, "zalo-bot-webhook", "")
+    return digest(settings, "zalo-bot-webhook", account or "")
 
 
 class ZaloBot:
@@ -48,15 +54,19 @@ class ZaloBot:
 
     name = CHANNEL
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Clock, account: str | None = None) -> None:
+        """``account``: the office whose own bot it is; None: the one that all share."""
+        settings = settings.at(account)
         assert settings.zalo_bot_token is not None  # noqa: S101 - the caller asked for it
+        self.account = account
+        self._path = key(WEBHOOK_PATH, account)
         self._token = settings.zalo_bot_token.get_secret_value()
         self._base = settings.zalo_bot_base_url
-        self._secret = webhook_secret(settings)
+        self._secret = webhook_secret(settings, account)
         self._hosts = zalo_hosts(settings.zalo_photo_hosts)
         self._public = settings.public_base_url if (settings.public_base_url or "").startswith("https://") else None
         self._clock = clock
-        self._baton = Baton(database, f"poll/{CHANNEL}")
+        self._baton = Baton(database, f"poll/{key(CHANNEL, account)}")
         self._client: Client | None = None
         self._receive: Receive | None = None
         self._polling: asyncio.Task[None] | None = None
@@ -79,7 +89,7 @@ class ZaloBot:
         try:
             await client.call("getMe", {})
             if self._public:
-                hook = {"url": self._public + WEBHOOK_PATH, "secret_token": self._secret}
+                hook = {"url": self._public + self._path, "secret_token": self._secret}
                 await client.call("setWebhook", hook)
             else:
                 await self._without_hook(client)
@@ -149,7 +159,7 @@ class ZaloBot:
     async def _take(self, update: object, receive: Receive) -> None:
         """Commits an update; while the database is away it is held, because nobody else has it."""
         try:
-            incoming = incoming_of(update, self._clock())
+            incoming = self._incoming(update)
         except BadInputError as error:
             log.warning("bỏ qua một cập nhật: %s", error)
             return
@@ -178,11 +188,11 @@ class ZaloBot:
         """The web hook: 200 once the message is committed; Zalo repeats a call that was answered otherwise."""
         routes = APIRouter(include_in_schema=False)
 
-        @routes.post(WEBHOOK_PATH)
+        @routes.post(self._path)
         async def hook(request: Request) -> Response:
             header = request.headers.get("x-bot-api-secret-token", "")
             if not hmac.compare_digest(header.encode(), self._secret.encode()):
-                log.warning("yêu cầu đến %s không có mã bí mật đúng", WEBHOOK_PATH)
+                log.warning("yêu cầu đến %s không có mã bí mật đúng", self._path)
                 raise HTTPException(403)
             receive = self._receive
             if receive is None:
@@ -201,9 +211,13 @@ class ZaloBot:
 
         return routes
 
+    def _incoming(self, update: object) -> Incoming | None:
+        incoming = incoming_of(update, self._clock())
+        return None if incoming is None else at_account(incoming, self.account)
+
     def _read(self, body: bytes) -> Incoming | None:
         try:
-            return incoming_of(json.loads(body), self._clock())
+            return self._incoming(json.loads(body))
         except BadInputError as error:
             raise _refused(error) from None
         except (ValueError, RecursionError) as error:
@@ -219,7 +233,7 @@ class ZaloBot:
         if (left := self._quiet_until - time.monotonic()) > 0:
             raise SendError("retry", "hết lượt gửi, đang chờ", timedelta(seconds=left))
         try:
-            result = await client.call("sendMessage", {"chat_id": recipient, "text": message.text})
+            result = await client.call("sendMessage", {"chat_id": id_of(recipient), "text": message.text})
         except ApiError as error:
             raise await self._explained(client, error) from None
         self._quiet = 0.0

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from bot.channels.port import SendError
+from bot.channels.trust import trust
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
@@ -41,7 +42,8 @@ class Client:
         """
         self._token = token
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        self._http = httpx.AsyncClient(base_url=f"{base}/bot{quote(token, safe=':')}/", timeout=timeout)
+        address = f"{base}/bot{quote(token, safe=':')}/"
+        self._http = httpx.AsyncClient(base_url=address, timeout=timeout, verify=trust())
 
     async def close(self) -> None:
         """Closes the connections."""

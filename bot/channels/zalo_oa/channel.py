@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import unicodedata
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,9 +24,10 @@ from bot.channels.zalo_oa.client import MAX_IMAGE, Client, attachment
 from bot.channels.zalo_oa.errors import STALE, ZaloError
 from bot.channels.zalo_oa.events import CHANNEL
 from bot.channels.zalo_oa.oauth import OAuth
-from bot.channels.zalo_oa.tokens import Tokens
+from bot.channels.zalo_oa.tokens import NO_LOGIN, Tokens
 from bot.channels.zalo_oa.wire import WHOLE_SECONDS
 from bot.clock import Clock, utc_now
+from bot.office_accounts import id_of
 from bot.settings import Settings
 from bot.storage import queue
 from bot.storage.database import Database
@@ -81,8 +83,11 @@ class ZaloOa:
         database: Database,
         clock: Clock = utc_now,
         transport: httpx.AsyncBaseTransport | None = None,
+        account: str | None = None,
     ) -> None:
-        self.settings = settings
+        """``account``: the office whose own account it is; None: the one that all share."""
+        self.account = account
+        self.settings = settings = settings.at(account)
         self.problem: str | None = None
         self.receive: Receive | None = None
         self.clock = clock
@@ -118,8 +123,8 @@ class ZaloOa:
         await asyncio.sleep(STORE_SECONDS)
 
     def router(self) -> APIRouter:
-        """The web hook."""
-        return web_hook.router(self)
+        """The web hook; the application has one for all accounts, and the shared one opens it."""
+        return web_hook.router(self) if self.account is None else APIRouter()
 
     def fetch_photo(self, reference: str) -> bytes:
         """The bytes of a photo, from Zalo's picture servers only (``bot.channels.photo_fetch``)."""
@@ -136,7 +141,7 @@ class ZaloOa:
         self._under_way += 1
         self._idle.clear()
         try:
-            sent = await self._send(recipient, message)
+            sent = await self._send(id_of(recipient), message)
         except ZaloError as error:
             if error.kind == "account":
                 self._account = str(error)
@@ -220,16 +225,23 @@ class ZaloOa:
             try:
                 await self.tokens.current()
                 if checked is None or self._account or self.clock() >= checked + CHECK_ACCOUNT:
-                    await self.client.account()
-                    checked, self._account = self.clock(), None
+                    told = await self.client.account()
+                    checked, self._account = self.clock(), self._other(told)
             except ZaloError as error:
-                if error.kind == "account":
-                    self._account = str(error)
-                log.warning("Zalo OA: %s", error)
+                if self.tokens.optional and str(error) == NO_LOGIN:
+                    self._account = None
+                else:
+                    self._account = str(error) if error.kind == "account" else self._account
+                    log.warning("Zalo OA: %s", error)
             except SQLAlchemyError:
                 log.exception("chưa đọc được token Zalo")
             self._told()
             await asyncio.sleep(KEEPER_SECONDS)
+
+    def _other(self, told: Mapping[str, Any]) -> str | None:
+        """What is wrong where the tokens are those of another account than this office's."""
+        mine, theirs = self.settings.zalo_oa_id, str(told.get("oa_id") or "")
+        return f"token là của OA {theirs}, không phải {mine}" if mine and theirs and mine != theirs else None
 
     def _told(self) -> None:
         self.problem = self.tokens.problem or self._account

@@ -135,6 +135,13 @@ def other_signature(header: str, hook: Hook, secrets: Mapping[str, str]) -> str 
     )
 
 
+def oa_of(hook: Hook) -> str:
+    """The Official Account that an event came to; "" where it doesn't say."""
+    recipient = hook.body.get("recipient")
+    told = hook.body.get("oa_id") or (recipient.get("id") if isinstance(recipient, dict) else None)
+    return str(told) if isinstance(told, str | int) else ""
+
+
 def in_time(hook: Hook, now: datetime) -> bool:
     """Whether it is neither a stale one played again nor one of tomorrow."""
     return now - OLDEST <= hook.at <= now + NEWEST

@@ -1,4 +1,4 @@
-"""The Official Account's access token as the gateways of Zalo templates ask for it."""
+"""The Official Accounts' access tokens as the gateways of Zalo templates ask for it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ from bot.storage.database import Database
 
 
 class TemplateToken:
-    """``bot.notices.gateways.zalo_template.TokenSource`` over the stored pair; refreshed under the same lease."""
+    """``bot.notices.gateways.zalo_template.TokenSource`` over the stored pairs; refreshed under the same lease."""
 
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
-        self._tokens = Tokens(settings, database, OAuth(settings), clock)
-        self._last: Token | None = None
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._tokens: dict[str | None, Tokens] = {}
+        self._last: dict[str | None, Token] = {}
 
-    async def __call__(self, *, force: bool = False) -> str:
-        """The token; ``force``: another one than it gave last, which Zalo has just refused.
+    async def __call__(self, *, force: bool = False, office: str | None = None) -> str:
+        """The token of an office's own account, else of the one that all share.
+
+        ``force``: another one than it gave last, which Zalo has just refused.
 
         Raises:
             TemporaryError: there is none at the moment.
             PermanentError: "account": staff must log in to Zalo again.
         """
+        settings = self._settings.at(office)
+        of = office if settings.zalo_oa_id else None
+        if of not in self._tokens:
+            self._tokens[of] = Tokens(settings, self._database, OAuth(settings), self._clock)
+        last, tokens = self._last.get(of), self._tokens[of]
         try:
-            if force and self._last is not None:
-                self._last = await self._tokens.replacement(self._last)
-            else:
-                self._last = await self._tokens.current()
+            self._last[of] = await (tokens.replacement(last) if force and last is not None else tokens.current())
         except ZaloError as error:
             if error.kind == "account":
                 raise PermanentError(str(error), kind="account") from error
             raise TemporaryError(str(error), delay=error.delay) from error
-        return self._last.access
+        return self._last[of].access

@@ -41,6 +41,7 @@ SILENCE_COOL_DOWN = timedelta(seconds=30)
 POLL_SECONDS = 0.1  # how often a waiting process looks whether the pair has come
 WAIT_SECONDS = 15.0  # how long it waits
 NO_LOGIN = "chưa có token: chạy «motcua zalo login»"
+_in_trouble: set[tuple[str, str]] = set()  # the accounts of this process whose tokens need a person
 _SEAL = "zalo-token"
 _COMMIT_PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0)
 _PROBLEM = Gauge("motcua_zalo_token_problem", "1: the Zalo tokens need a person, see /ready")
@@ -83,6 +84,12 @@ class _Busy:
     problem: str | None
 
 
+def _key(settings: Settings) -> tuple[str, str]:
+    """The row of an Official Account: of the one that all share the application's id, of an office's own both ids."""
+    app_id = settings.zalo_app_id or ""
+    return CHANNEL, f"{app_id}/{settings.zalo_oa_id}" if settings.zalo_oa_id else app_id
+
+
 def stored(settings: Settings, database: Database) -> Token | None:
     """The pair's access token as it is now; None before the first login.
 
@@ -90,7 +97,7 @@ def stored(settings: Settings, database: Database) -> Token | None:
         ZaloError: "account": sealed with another key.
     """
     with database.read() as session:
-        row = session.get(ChannelToken, (CHANNEL, settings.zalo_app_id or ""))
+        row = session.get(ChannelToken, _key(settings))
         return None if row is None else _token(settings, row)
 
 
@@ -102,7 +109,7 @@ def store(settings: Settings, session: Session, pair: Pair, now: datetime, *, in
     Returns:
         What is stored now: the pair of somebody quicker where ``instead_of`` is not there any more.
     """
-    key = (CHANNEL, settings.zalo_app_id or "")
+    key = _key(settings)
     row = session.get(ChannelToken, key, with_for_update=True, populate_existing=True)
     if row is not None and instead_of is not None and row.generation != instead_of:
         return _token(settings, row)
@@ -143,10 +150,13 @@ class Tokens:
 
     Attributes:
         problem: why there is no good token, for staff; None: all is well.
+        optional: nobody needs to have logged in.
     """
 
     def __init__(self, settings: Settings, database: Database, oauth: OAuth, clock: Clock = utc_now) -> None:
         self.problem: str | None = None
+        # Where offices have accounts of their own, there need not be one that all share.
+        self.optional = settings.zalo_oa_id is None and bool(settings.owners("zalo_oa_id"))
         self._settings = settings
         self._database = database
         self._oauth = oauth
@@ -229,9 +239,8 @@ class Tokens:
     def _claim(self, generation: int) -> Token | _Lease | _Busy:
         now = self._clock()
         with self._database.write() as session:
-            row = session.get(
-                ChannelToken, (CHANNEL, self._settings.zalo_app_id), with_for_update=True, populate_existing=True
-            )
+            key = _key(self._settings)
+            row = session.get(ChannelToken, key, with_for_update=True, populate_existing=True)
             if row is None:
                 raise ZaloError("account", NO_LOGIN)
             if row.generation != generation:
@@ -302,7 +311,7 @@ class Tokens:
     def _fail(self, generation: int, problem: str, pause: timedelta) -> Token | None:
         """Writes a problem down and keeps everybody from asking for a while; the pair there is now, if newer."""
         with self._database.write() as session:
-            key = (CHANNEL, self._settings.zalo_app_id)
+            key = _key(self._settings)
             row = session.get(ChannelToken, key, with_for_update=True, populate_existing=True)
             if row is None:
                 return None
@@ -313,5 +322,8 @@ class Tokens:
             return None
 
     def _told(self, problem: str | None) -> None:
+        if problem == NO_LOGIN and self.optional:
+            problem = None
         self.problem = problem
-        _PROBLEM.set(problem is not None)
+        _in_trouble.add(_key(self._settings)) if problem else _in_trouble.discard(_key(self._settings))
+        _PROBLEM.set(bool(_in_trouble))

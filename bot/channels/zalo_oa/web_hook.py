@@ -19,6 +19,7 @@ from bot.channels.zalo_oa.events import (
     Ignored,
     event_of,
     in_time,
+    oa_of,
     other_signature,
     read_hook,
     signed,
@@ -26,6 +27,7 @@ from bot.channels.zalo_oa.events import (
 from bot.clock import Clock
 from bot.conversation.model import Incoming
 from bot.errors import BadInputError
+from bot.office_accounts import at_account
 from bot.settings import Settings
 from bot.texts import phrases
 
@@ -71,8 +73,11 @@ def router(channel: Receiver) -> APIRouter:
             return Response(status_code=200)  # the console's test
         try:
             hook = read_hook(raw)
-            _verify(hook, request.headers.get(SIGNATURE, ""), channel, once)
+            office = channel.settings.office_of_oa(oa_of(hook))
+            _verify(hook, request.headers.get(SIGNATURE, ""), channel, office, once)
             event = event_of(hook, trust_phone=channel.settings.zalo_trust_shared_phone)
+            if isinstance(event, Incoming):
+                event = at_account(event, office)
             await _done(event, hook.event, channel, once)
         except BadInputError as error:
             _EVENTS.labels("other", "refused").inc()
@@ -95,9 +100,12 @@ class _Once:
         return new
 
 
-def _verify(hook: Hook, header: str, channel: Receiver, once: Callable[[str], bool]) -> None:
-    """Raises HTTPException 403 where the signature is not right or the time is not now."""
-    settings = channel.settings
+def _verify(hook: Hook, header: str, channel: Receiver, office: str | None, once: Callable[[str], bool]) -> None:
+    """Raises HTTPException 403 where the signature is not right or the time is not now.
+
+    ``office``: whose account the event says that it came to; its own secret, if any, proves that.
+    """
+    settings = channel.settings.at(office)
     oa_secret = settings.zalo_oa_secret.get_secret_value() if settings.zalo_oa_secret else ""
     if not signed(header, hook, settings.zalo_app_id or "", oa_secret):
         _EVENTS.labels("other", "forged").inc()

@@ -7,14 +7,13 @@ open may have died meanwhile, and then nobody could tell whether the request was
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import httpx
 
+from bot.channels.trust import trust
 from bot.channels.zalo_oa.errors import RATE_PAUSE, ZaloError
 
 STEP_SECONDS = 10.0  # to connect, to write, and between two pieces of the answer
@@ -39,12 +38,6 @@ class Answer:
     def words(self) -> str:
         """What Zalo says about the error; "" for nothing."""
         return next((str(self.body[name]) for name in ("message", "error_name") if self.body.get(name)), "")
-
-
-@cache
-def trust() -> ssl.SSLContext:
-    """Read once: the certificates take longer to load than a request to Zalo."""
-    return httpx.create_ssl_context()
 
 
 def http_client(base_url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:

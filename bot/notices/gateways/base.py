@@ -23,6 +23,7 @@ class Parcel:
         template: the event's name, for gateways that send registered templates.
         fields: what a registered template is filled with.
         since: no try went out before this moment.
+        office: slug of the office from whose own sender it goes, None for the one that all share.
     """
 
     notice_id: int
@@ -33,6 +34,7 @@ class Parcel:
     since: datetime
     template: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    office: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ class PermanentError(Exception):
         kind: "number" (it can't get messages), "opted_out", "closed" (the channel's window has passed), "content"
             (text or template refused), "account" (credentials, balance, sender: staff must mend it; the gateway
             stops and the message waits).
+        sender: of "account", whether it is about the sender's name or number alone, so that another sender may do.
     """
 
-    def __init__(self, message: str, *, kind: str) -> None:
+    def __init__(self, message: str, *, kind: str, sender: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
+        self.sender = sender
 
 
 class UncertainError(Exception):

@@ -34,7 +34,7 @@ CODES: Mapping[int, Meaning] = {
     101: Meaning(ACCOUNT, "ESMS_API_KEY hoặc ESMS_SECRET_KEY sai"),
     102: Meaning(ACCOUNT, "tài khoản eSMS chưa có bảng giá"),
     103: Meaning(ACCOUNT, "tài khoản eSMS không đủ tiền"),
-    104: Meaning(ACCOUNT, "ESMS_BRANDNAME chưa đăng ký"),
+    104: Meaning(ACCOUNT, "ESMS_BRANDNAME chưa đăng ký", sender=True),
     108: Meaning(NUMBER, "số nhận không đúng dạng"),
     118: Meaning(ACCOUNT, "tài khoản eSMS không gửi được loại tin này"),
     140: Meaning(ACCOUNT, "eSMS chưa cho địa chỉ máy chủ này gửi"),
@@ -92,7 +92,7 @@ class Esms:
         """Nothing is open between two requests."""
 
     def _body(self, parcel: Parcel) -> dict[str, Any]:
-        settings = self._settings
+        settings = self._settings.at(parcel.office)
         body = {
             "ApiKey": _revealed(settings.esms_api_key),
             "SecretKey": _revealed(settings.esms_secret_key),

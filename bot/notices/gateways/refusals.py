@@ -29,11 +29,13 @@ class Meaning:
         kind: TEMPORARY, UNCERTAIN, or a kind of ``PermanentError``.
         told: what staff read, Vietnamese.
         delay: how long to wait before the next try; None: the queue's own pace.
+        sender: of ACCOUNT, whether it is about the sender's name or number alone.
     """
 
     kind: str
     told: str
     delay: timedelta | None = None
+    sender: bool = False
 
 
 def refusal(
@@ -69,4 +71,4 @@ def refusal(
         return TemporaryError(message, delay=delay if delay is not None else meaning.delay)
     if meaning.kind == UNCERTAIN:
         return UncertainError(message)
-    return PermanentError(message, kind=meaning.kind)
+    return PermanentError(message, kind=meaning.kind, sender=meaning.sender)

@@ -46,20 +46,20 @@ CODES: Mapping[int, Meaning] = {
     20404: Meaning(ACCOUNT, "TWILIO_ACCOUNT_SID hoặc TWILIO_BASE_URL sai"),
     20429: Meaning(TEMPORARY, "gọi quá nhanh"),
     21211: Meaning(NUMBER, "số nhận không hợp lệ"),
-    21212: Meaning(ACCOUNT, "TWILIO_FROM không hợp lệ"),
+    21212: Meaning(ACCOUNT, "TWILIO_FROM không hợp lệ", sender=True),
     21408: Meaning(ACCOUNT, "tài khoản chưa được phép gửi đến nước này"),
     21602: Meaning(CONTENT, "thiếu nội dung"),
-    21603: Meaning(ACCOUNT, "thiếu người gửi"),
-    21606: Meaning(ACCOUNT, "TWILIO_FROM không gửi được SMS"),
+    21603: Meaning(ACCOUNT, "thiếu người gửi", sender=True),
+    21606: Meaning(ACCOUNT, "TWILIO_FROM không gửi được SMS", sender=True),
     21608: Meaning(ACCOUNT, "tài khoản dùng thử, số nhận chưa được xác nhận"),
     21609: Meaning(ACCOUNT, "địa chỉ nhận báo cáo sai, xem PUBLIC_BASE_URL"),
     21610: Meaning(OPTED_OUT, "người nhận đã từ chối nhận tin"),
-    21612: Meaning(ACCOUNT, "người gửi này không gửi được đến số nhận"),
+    21612: Meaning(ACCOUNT, "người gửi này không gửi được đến số nhận", sender=True),
     21614: Meaning(NUMBER, "số nhận không phải số di động"),
     21617: Meaning(CONTENT, "nội dung quá dài"),
     21635: Meaning(NUMBER, "số nhận là số cố định"),
-    21703: Meaning(ACCOUNT, "TWILIO_MESSAGING_SERVICE_SID chưa có người gửi nào"),
-    21705: Meaning(ACCOUNT, "TWILIO_MESSAGING_SERVICE_SID sai"),
+    21703: Meaning(ACCOUNT, "TWILIO_MESSAGING_SERVICE_SID chưa có người gửi nào", sender=True),
+    21705: Meaning(ACCOUNT, "TWILIO_MESSAGING_SERVICE_SID sai", sender=True),
     30001: Meaning(TEMPORARY, "hàng chờ của Twilio đã đầy"),
     30002: Meaning(ACCOUNT, "tài khoản Twilio bị tạm ngừng"),
     30003: Meaning(NUMBER, "máy nhận không liên lạc được"),
@@ -68,7 +68,7 @@ CODES: Mapping[int, Meaning] = {
     30006: Meaning(NUMBER, "số cố định, hoặc nhà mạng không nhận"),
     30007: Meaning(CONTENT, "nhà mạng lọc nội dung"),
     30008: Meaning(NUMBER, "không đến được, không rõ lý do"),
-    30042: Meaning(ACCOUNT, "tên người gửi bị nhà mạng chặn"),
+    30042: Meaning(ACCOUNT, "tên người gửi bị nhà mạng chặn", sender=True),
 }
 # The request cannot have gone out: no connection (name, port, time, proxy), or no trust in it (TLS).
 _NEVER_LEFT = (
@@ -143,7 +143,7 @@ class Twilio:
         """Nothing is open between two requests."""
 
     def _fields(self, parcel: Parcel) -> dict[str, Any]:
-        settings = self._settings
+        settings = self._settings.at(parcel.office)
         fields: dict[str, Any] = {
             "to": parcel.to,
             "body": parcel.text,

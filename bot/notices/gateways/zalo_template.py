@@ -112,8 +112,10 @@ CODES: Mapping[int, Meaning] = {
 class TokenSource(Protocol):
     """Where the OA's access token comes from."""
 
-    async def __call__(self, *, force: bool = False) -> str:
+    async def __call__(self, *, force: bool = False, office: str | None = None) -> str:
         """The token; ``force``: another one than it gave last, which Zalo has just refused.
+
+        ``office``: of its own account, where it has one.
 
         Raises:
             TemporaryError: there is none at the moment.
@@ -122,12 +124,15 @@ class TokenSource(Protocol):
         ...
 
 
-async def _nobody(*, force: bool = False) -> str:  # noqa: ARG001 - the signature of TokenSource
+async def _nobody(*, force: bool = False, office: str | None = None) -> str:  # noqa: ARG001 - as TokenSource has it
     raise PermanentError("chưa đăng nhập Zalo", kind=ACCOUNT)
 
 
 class ZaloTemplate:
-    """Sends templates through one Official Account; holds no connection, so it works in any event loop."""
+    """Sends templates through an office's own Official Account, or the one that all share.
+
+    It holds no connection, so it works in any event loop.
+    """
 
     settle = timedelta(0)
     looks = 1_000_000  # no number of looks proves anything: Zalo can't be asked
@@ -157,9 +162,9 @@ class ZaloTemplate:
                 template, or a field is empty or can't be made to fit.
         """
         url, body = self._request(parcel)
-        answer = await self._post(url, body, await self._token())
+        answer = await self._post(url, body, await self._token(office=parcel.office))
         if _code(answer) in BAD_TOKEN:
-            answer = await self._post(url, body, await self._token(force=True))
+            answer = await self._post(url, body, await self._token(force=True, office=parcel.office))
         code = _code(answer)
         if code != 0:
             delay = self._until_morning() if code in NIGHT else None
@@ -181,7 +186,7 @@ class ZaloTemplate:
         """Nothing is open between two requests."""
 
     def _request(self, parcel: Parcel) -> tuple[str, dict[str, Any]]:
-        template = self._settings.zalo_template_ids.get(parcel.template)
+        template = self._settings.at(parcel.office).zalo_template_ids.get(parcel.template)
         if template is None:
             raise PermanentError(f"chưa có mẫu Zalo cho {parcel.template or 'tin này'}", kind=CONTENT)
         # An approved template has its own link, if any: an address of ours is no parameter of it.

@@ -34,7 +34,7 @@ class Tokens:
     tokens: list[str] = field(default_factory=lambda: [TOKEN])
     asked: list[bool] = field(default_factory=list)
 
-    async def __call__(self, *, force: bool = False) -> str:
+    async def __call__(self, *, force: bool = False, office: str | None = None) -> str:  # noqa: ARG002 - the port's
         self.asked.append(force)
         if force and len(self.tokens) > 1:
             self.tokens.pop(0)
