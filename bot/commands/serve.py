@@ -18,6 +18,7 @@ from bot.errors import BadInputError
 from bot.logs import configure_logging
 from bot.settings import Settings, SmsGateway, load_settings
 from bot.storage.database import Database, open_database
+from bot.storage.timekeeping import clock_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -164,14 +165,15 @@ def _serve(_args: argparse.Namespace) -> int:
         from bot.edits.live import LiveEdits  # noqa: PLC0415
         from bot.service import Service  # noqa: PLC0415
 
-        channels = open_channels(settings, database, utc_now)
+        clock = clock_of(database)
+        channels = open_channels(settings, database, clock)
         photos = {channel.name: channel.fetch_photo for channel in channels}
         # No name for the engine: it must be free to go when a model of the bank takes its place.
         edits = LiveEdits(database, settings.office)
         talk = open_talk(settings, desk, open_engine(settings, edits.desk(desk), files=desk))
-        service = Service(settings, database, talk, photos=photos, edits=edits)
+        service = Service(settings, database, talk, clock=clock, photos=photos, edits=edits)
         del talk
-        app = create_app(settings, database, service, channels)
+        app = create_app(settings, database, service, channels, clock)
         gc.collect()
         gc.freeze()  # models and catalogue live as long as the process
         config = uvicorn.Config(
