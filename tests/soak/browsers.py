@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+_FORM = "application/x-www-form-urlencoded"
 _COOKIE = re.compile(r"motcua_chat=([\w-]+)")
 
 
@@ -28,8 +29,8 @@ class Browsers:
         self.written: dict[int, list[str]] = {}
         self.seen: dict[int, set[int]] = {}
 
-    def say(self, base: str, sender: int, number: int, text: str) -> bool:
-        """Opens the page where it is not open, and sends a message; whether it was taken.
+    def say(self, base: str, sender: int, number: int, said: str | bytes) -> bool:
+        """Opens the page where it is not open, and sends a text or a photo; whether it was taken.
 
         Raises:
             OSError, HTTPException: nobody answered.
@@ -38,11 +39,12 @@ class Browsers:
         if cookie is None:
             return False
         own = f"web-{number:08d}"
-        headers = {
-            "cookie": f"motcua_chat={cookie}", "accept": "application/json", "origin": base,
-            "content-type": "application/x-www-form-urlencoded",
-        }  # fmt: skip
-        with _asked(base, "POST", "/chat", urlencode({"text": text, "id": own}), headers) as answer:
+        headers = {"cookie": f"motcua_chat={cookie}", "accept": "application/json", "origin": base}
+        if isinstance(said, bytes):
+            path, body, kind = f"/chat/photo?id={own}", said, "image/png"
+        else:
+            path, body, kind = "/chat", urlencode({"text": said, "id": own}).encode(), _FORM
+        with _asked(base, "POST", path, body, headers | {"content-type": kind}) as answer:
             body = answer.read()
             if answer.status not in {200, 202}:
                 return refused(answer.status)
@@ -110,7 +112,7 @@ def refused(status: int) -> bool:
 
 @contextmanager
 def _asked(
-    base: str, method: str, path: str, body: str | None, headers: dict[str, str], seconds: float = 30
+    base: str, method: str, path: str, body: bytes | None, headers: dict[str, str], seconds: float = 30
 ) -> Iterator[http.client.HTTPResponse]:
     with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=seconds)) as connection:
         connection.request(method, path, body, headers)

@@ -15,17 +15,21 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from http.client import HTTPException
+from io import BytesIO
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from standins.zalo_hooks import text_event
 
 from bot.clock import utc_now
+from tests.receipts.symbols import qr
 from tests.soak.browsers import Browsers, RefusedError
 from tests.soak.office import API_KEY, SMS_SECRET, Office
 
 TEXTS = ("làm giấy khai sinh cho con cần gì", "giờ làm việc", "chứng thực bản sao bao nhiêu tiền", "xin chào",
          "H30.99.01-261116-0001", "gặp cán bộ")  # fmt: skip
+PHOTO = ""  # of a receipt, in place of a text
+WITH_PHOTOS = frozenset({"telegram", "zalo_bot", "web"})
 
 
 CLOCK_IS_WRONG = 403  # what a signed request of this moment gets where the service believes it is another
@@ -51,8 +55,10 @@ class Citizens:
         self.browsers = Browsers()
         self.faults: list[str] = []
         self._office, self._pause, self._stop = office, pause, threading.Event()
+        self._photo = _receipt()
+        office.telegram.files["receipt"] = office.zalo_bot.pictures["/receipt.png"] = self._photo
         ways = {"telegram": self._telegram, "zalo_bot": self._zalo_bot, "zalo_oa": self._zalo_oa, "sms": self._sms,
-                "web": self.browsers.say, "api": self._dossier}  # fmt: skip
+                "web": self._web, "api": self._dossier}  # fmt: skip
         self._threads = [
             threading.Thread(target=self._run, args=(name, way, random.Random(f"{seed}/{name}")))  # noqa: S311
             for name, way in ways.items()
@@ -70,12 +76,12 @@ class Citizens:
             thread.join()
 
     def _run(self, name: str, way: Callable[[str, int, int, str], bool], chance: random.Random) -> None:
-        number = 0
+        number, said = 0, (*TEXTS, PHOTO) if name in WITH_PHOTOS else TEXTS
         while not self._stop.wait(chance.expovariate(1 / self._pause)):
             sender = number + 1
             for _ in range(1 if name == "api" else chance.choices(*IN_A_ROW)[0]):
                 number += 1
-                call = partial(way, sender=sender, number=number, text=chance.choice(TEXTS))
+                call = partial(way, sender=sender, number=number, text=chance.choice(said))
                 for _ in range(chance.choices([1, 2], [8, 2])[0]):  # providers repeat themselves
                     self._bring(name, call, chance)
                 self.taken[name] += 1
@@ -108,15 +114,18 @@ class Citizens:
             self.refused["5xx"] += 1
 
     def _telegram(self, base: str, sender: int, number: int, text: str) -> bool:
+        size = {"file_id": "receipt", "file_unique_id": "r", "width": 464, "height": 464, "file_size": len(self._photo)}
         update = {"update_id": number, "message": {
-            "message_id": number, "date": int(time.time()), "text": text,
+            "message_id": number, "date": int(time.time()), **({"text": text} if text else {"photo": [size]}),
             "from": {"id": 10_000 + sender, "is_bot": False, "first_name": "Ba"},
             "chat": {"id": 10_000 + sender, "type": "private", "first_name": "Ba"},
         }}  # fmt: skip
         return self._office.telegram.post(base, update) == 200
 
     def _zalo_bot(self, base: str, sender: int, number: int, text: str) -> bool:
-        said = self._office.zalo_bot.said(text, f"u{sender}", message_id=f"b{number}")
+        photo = {"photo": f"{self._office.zalo_bot.url}/receipt.png", "event": "message.image.received"}
+        more = {} if text else photo
+        said = self._office.zalo_bot.said(text or None, f"u{sender}", message_id=f"b{number}", **more)
         return 200 in self._office.zalo_bot.deliver(base, said, tries=1)
 
     def _zalo_oa(self, base: str, sender: int, number: int, text: str) -> bool:
@@ -128,6 +137,9 @@ class Citizens:
         if status is not None and 400 <= status < 500:
             raise RefusedError(status)
         return status == 200
+
+    def _web(self, base: str, sender: int, number: int, text: str) -> bool:
+        return self.browsers.say(base, sender, number, text or self._photo)
 
     def _sms(self, base: str, sender: int, number: int, text: str) -> bool:
         raw = json.dumps({"id": f"s{number}", "from": f"+84951{sender:06d}", "text": text}).encode()
@@ -152,3 +164,10 @@ class Citizens:
     def _call(request: Request) -> bool:
         with urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
             return 200 <= answer.status < 300
+
+
+def _receipt() -> bytes:
+    """A photo of a dossier's code, as the office prints it."""
+    file = BytesIO()
+    qr(TEXTS[4]).resize((464, 464)).convert("RGB").save(file, "PNG")
+    return file.getvalue()

@@ -83,6 +83,7 @@ class Office:
             "MOTCUA_LOG_FORMAT": "json", "MOTCUA_WEB_MESSAGES_PER_NETWORK_MINUTE": "100000", HASTE: str(haste),
             "TELEGRAM_TOKEN": TELEGRAM_TOKEN, "TELEGRAM_BASE_URL": self.telegram.url,
             "ZALO_BOT_TOKEN": ZALO_BOT_TOKEN, "ZALO_BOT_BASE_URL": self.zalo_bot.url,
+            "ZALO_PHOTO_HOSTS": self.zalo_bot.host,
             "ZALO_APP_ID": APP_ID, "ZALO_APP_SECRET": APP_SECRET, "ZALO_OA_SECRET": OA_SECRET,
             "ZALO_OAUTH_BASE_URL": self.zalo.url, "ZALO_BASE_URL": self.zalo.url,
             "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_FROM": SENDER,
@@ -96,6 +97,13 @@ class Office:
         ]
 
     def __enter__(self) -> Self:
+        try:
+            return self._open()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _open(self) -> Self:
         for stand_in in (self.telegram, self.zalo, self.twilio):
             self._stack.enter_context(stand_in)
         self._stack.enter_context(closing(self.zalo_bot))
