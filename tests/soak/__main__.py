@@ -35,7 +35,8 @@ def leg(name: str, folder: Path, seconds: float, seed: int, *, replicas: int, po
         if office.disk.reason:
             print(f"{name}: no full disk, as none can be mounted here ({office.disk.reason})", flush=True)
         chance = random.Random(f"{seed}/{name}")  # noqa: S311 - to be repeated
-        blows, citizens, reports = Blows(office, chance), Citizens(office, seed, pause=1.0), Reports(office, seed)
+        citizens, reports = Citizens(office, seed, pause=1.0), Reports(office, seed)
+        blows = Blows(office, citizens, chance)
         citizens.start()
         reports.start()
         try:

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter, deque
 
+from tests.soak.citizens import Citizens
 from tests.soak.office import Office
 
 HOURS = 3600.0
@@ -18,12 +19,12 @@ class Blows:
     """Hits one office, in an order that its seed tells.
 
     Attributes:
-        counts: name of a blow → how often.
+        counts: name of a blow → how often; "disk full, felt": in how many of these a door answered 5xx.
     """
 
-    def __init__(self, office: Office, chance: random.Random) -> None:
+    def __init__(self, office: Office, citizens: Citizens, chance: random.Random) -> None:
         self.counts: Counter[str] = Counter()
-        self._office, self._chance = office, chance
+        self._office, self._citizens, self._chance = office, citizens, chance
         self._blows = {
             "kill": self._kill, "kill all": self._kill_all, "SMS gateway down": self._gateway_down,
             "answers lost": self._answers_lost, "clock jumped": self._clock,
@@ -81,7 +82,9 @@ class Blows:
         office.set_clocks([0.0] * len(office.replicas))
 
     def _disk_full(self) -> None:
+        before = self._citizens.refused["5xx"]
         self._office.disk.fill()
         time.sleep(self._chance.uniform(3, 8))
+        self.counts["disk full, felt"] += self._citizens.refused["5xx"] > before
         self._office.disk.free()
         self._office.revive_database()
