@@ -31,6 +31,8 @@ AHEAD = timedelta(minutes=15)
 MADE_AHEAD = timedelta(seconds=5)  # nothing is made later than now
 AHEAD_SENDING = timedelta(hours=4)  # more than any pause between sends to somebody who waits for an answer
 _MOST = 500  # rows of a kind in one round
+_AWAITED = ("reply", "otp", "test")  # somebody waits for these
+_KINDS = (*_AWAITED, "notice")
 
 
 def _steady() -> float:
@@ -124,7 +126,7 @@ def pull_back(session: Session, now: datetime) -> int:
     # When a send was tried and looked for: from there on its gateway is given time.
     in_doubt = or_(col(outbox.not_before) > late, col(outbox.looked_at) > late)
     changed += _move(session, outbox, [outbox.state == "uncertain", in_doubt], not_before=now, looked_at=None, looks=0)
-    awaited = [outbox.state == "waiting", outbox.kind != "notice", outbox.attempts > 0]
+    awaited = [outbox.state == "waiting", col(outbox.kind).in_(_AWAITED), outbox.attempts > 0]
     changed += _move(session, outbox, [*awaited, col(outbox.not_before) > now + AHEAD_SENDING], not_before=now)
     changed += _move(session, ChannelToken, [col(ChannelToken.lease_until) > late], lease_until=now)
     return changed + _earlier(session, now)
@@ -142,6 +144,10 @@ def _move(session: Session, table: Any, where: list[Any], **values: Any) -> int:
 def _earlier(session: Session, now: datetime) -> int:
     """Messages that were made in the future go as long after now as they were to go after that."""
     made = col(Outbox.created_at)
+    # By an index (ix_outbox_log), as else all notices that wait would be looked at each time.
+    some = select(Outbox.id).where(col(Outbox.kind).in_(_KINDS), made > now + MADE_AHEAD).limit(1)
+    if session.execute(some).first() is None:
+        return 0
     # Once moved they are due before they were made.
     which = select(Outbox).where(
         col(Outbox.state) == "waiting", made > now + MADE_AHEAD, col(Outbox.not_before) >= made
