@@ -145,7 +145,7 @@ def _earlier(session: Session, now: datetime) -> int:
     """Messages that were made in the future go as long after now as they were to go after that."""
     made = col(Outbox.created_at)
     # By an index (ix_outbox_log), as else all notices that wait would be looked at each time.
-    some = select(Outbox.id).where(col(Outbox.kind).in_(_KINDS), made > now + MADE_AHEAD).limit(1)
+    some = select(col(Outbox.id)).where(col(Outbox.kind).in_(_KINDS), made > now + MADE_AHEAD).limit(1)
     if session.execute(some).first() is None:
         return 0
     # Once moved they are due before they were made.
