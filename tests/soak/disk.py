@@ -26,7 +26,7 @@ class SmallDisk:
         command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(folder)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-            self.reason = done.stderr.strip() if done.returncode else ""
+            self.reason = (done.stderr.strip() or f"mount: {done.returncode}") if done.returncode else ""
         except OSError as error:
             self.reason = str(error)
 
