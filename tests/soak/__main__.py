@@ -33,7 +33,9 @@ def leg(name: str, folder: Path, seconds: float, seed: int, *, replicas: int, po
     """Runs one office for so long; what is wrong at the end."""
     with Office(folder, replicas=replicas, postgres=postgres, haste=HASTE) as office:
         if office.disk.reason:
-            print(f"{name}: no full disk, as none can be mounted here ({office.disk.reason})", flush=True)
+            print(
+                f"{name}: no full disk, as none can be mounted here ({office.disk.reason.splitlines()[0]})", flush=True
+            )
         chance = random.Random(f"{seed}/{name}")  # noqa: S311 - to be repeated
         citizens, reports = Citizens(office, seed, pause=1.0), Reports(office, seed)
         blows = Blows(office, citizens, chance)
