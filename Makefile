@@ -69,7 +69,7 @@ lock:
 licences: .venv/.installed
 	@$(BIN)/python deploy/licences.py >docs/licences.md
 
-# MOTCUA_SOAK_MINUTES (30) of mixed traffic while everything breaks; MOTCUA_SOAK_SEED repeats a run.
+# MOTCUA_SOAK_MINUTES (30) of mixed traffic while everything breaks; MOTCUA_SOAK_SEED repeats a run. A full disk needs root.
 soak: .venv/.developing
 	@$(BIN)/python -m tests.soak
 	@MOTCUA_SOAK_KILLS=50 $(BIN)/pytest -n 2 tests/notices/test_exactly_once.py

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,11 +45,12 @@ class ServiceProcess:
         mark: the line of its output at which its present life begins.
     """
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *, program: Sequence[str] = ("bot", "serve"), **environment: str) -> None:
         """Starts nothing yet; what other tests have trained is not trained again.
 
         Args:
             folder: of its own, for ``MOTCUA_VAR_DIR``.
+            program: the module that serves, and its arguments.
             environment: more variables; a database named there must be upgraded.
         """
         outside = {str(field.validation_alias) for field in Settings.model_fields.values()}
@@ -57,6 +59,7 @@ class ServiceProcess:
         } | _password_of(environment.get("MOTCUA_DATABASE_URL", ""))
         clean = {key: value for key, value in os.environ.items() if key not in outside}
         own = {"MOTCUA_VAR_DIR": str(folder), "PORT": "0", "MOTCUA_DEMO": "1", "PYTHONUNBUFFERED": "1"}
+        self._program = program
         self._environment = clean | own | environment
         self._lines: list[str] = []
         self._told = threading.Condition()
@@ -77,7 +80,7 @@ class ServiceProcess:
     def start(self) -> Self:
         """Starts it and waits until it listens."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "serve"], env=self._environment, cwd=ROOT, text=True,
+            [sys.executable, "-m", *self._program], env=self._environment, cwd=ROOT, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self.mark = len(self._lines)

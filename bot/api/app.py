@@ -39,6 +39,7 @@ from bot.settings import Settings
 from bot.storage import nightly
 from bot.storage.database import Database
 from bot.storage.tables import Inbox
+from bot.storage.timekeeping import keep_time
 
 log = logging.getLogger("motcua.app")
 PAGES = ("/staff", "/simulator", "/kiosk", "/bang", "/khao-sat")
@@ -61,6 +62,7 @@ def create_app(
     background = Background(settings, database, service, channels, clock)
     streams = web.Streams(database, clock, lambda: background.news("web"))
     background.beside("web", streams.look)
+    background.beside("clock", lambda: keep_time(database, clock))
     background.beside("edits", service.edits.look)
     live = inbox.Live(database, lambda: background.news("desk"))
     background.beside("inbox", live.look)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
 from bot.channels.opening import open_gateways
-from bot.clock import local, utc_now
+from bot.clock import Clock, local, utc_now
 from bot.console.accounts import audit
 from bot.errors import BadInputError
 from bot.logs import configure_logging, mask
@@ -41,6 +41,7 @@ from bot.notices.wording import all_words
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database, open_database
 from bot.storage.tables import Outbox, Spend
+from bot.storage.timekeeping import CommonClock, clock_of
 from bot.texts import phrases
 
 log = logging.getLogger(__name__)
@@ -94,9 +95,10 @@ def _run(args: argparse.Namespace) -> int:
 
 
 async def _once(database: Database, settings: Settings, owner: str) -> int:
-    gateways = open_gateways(settings, database, utc_now)
+    clock = clock_of(database)
+    gateways = open_gateways(settings, database, clock)
     try:
-        return await run_pass(database, settings, owner=owner, now=utc_now(), gateways=gateways)
+        return await run_pass(database, settings, owner=owner, now=clock(), gateways=gateways)
     finally:
         await gateways.close()
 
@@ -106,21 +108,22 @@ async def _loop(database: Database, settings: Settings, owner: str) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)  # what is being sent is finished first
-    gateways = open_gateways(settings, database, utc_now)
+    clock = clock_of(database)
+    gateways = open_gateways(settings, database, clock)
     ask_at = remind_at = monotonic()
     try:
         while not stop.is_set():
             try:
                 if monotonic() >= ask_at:
-                    await asyncio.to_thread(_take_up, database)
-                    await resolve_uncertain(database, settings, gateways, now=utc_now())
+                    await asyncio.to_thread(_take_up, database, clock)
+                    await resolve_uncertain(database, settings, gateways, now=clock())
                     ask_at = monotonic() + ASK_SECONDS
                 if monotonic() >= remind_at:
-                    await asyncio.to_thread(_remind, database, settings)
+                    await asyncio.to_thread(_remind, database, settings, clock)
                     remind_at = monotonic() + REMIND_SECONDS
                 # A few at a time, so that a stop is never far away.
                 while not stop.is_set() and await send_due(
-                    database, settings, gateways, owner=owner, now=utc_now(), limit=PARALLEL
+                    database, settings, gateways, owner=owner, now=clock(), limit=PARALLEL
                 ):
                     pass
             except OperationalError as error:
@@ -131,14 +134,16 @@ async def _loop(database: Database, settings: Settings, owner: str) -> None:
         await gateways.close()
 
 
-def _take_up(database: Database) -> None:
+def _take_up(database: Database, clock: Clock) -> None:
+    if isinstance(clock, CommonClock):
+        clock.set()
     with database.write() as session:
-        take_up_lost(session, utc_now())
+        take_up_lost(session, clock())
 
 
-def _remind(database: Database, settings: Settings) -> None:
+def _remind(database: Database, settings: Settings, clock: Clock) -> None:
     with database.write() as session:
-        remind(session, settings, utc_now())
+        remind(session, settings, clock())
 
 
 def _pause(args: argparse.Namespace) -> int:

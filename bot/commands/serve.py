@@ -19,6 +19,7 @@ from bot.logs import configure_logging
 from bot.office_accounts import key
 from bot.settings import Settings, SmsGateway, load_settings
 from bot.storage.database import Database, open_database
+from bot.storage.timekeeping import clock_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -174,14 +175,15 @@ def _serve(_args: argparse.Namespace) -> int:
         from bot.edits.live import LiveEdits  # noqa: PLC0415
         from bot.service import Service  # noqa: PLC0415
 
-        channels = open_channels(settings, database, utc_now)
+        clock = clock_of(database)
+        channels = open_channels(settings, database, clock)
         photos = {key(channel.name, channel.account): channel.fetch_photo for channel in channels}
         # No name for the engine: it must be free to go when a model of the bank takes its place.
         edits = LiveEdits(database, settings.office)
         talk = open_talk(settings, desk, open_engine(settings, edits.desk(desk), files=desk))
-        service = Service(settings, database, talk, photos=photos, edits=edits)
+        service = Service(settings, database, talk, clock=clock, photos=photos, edits=edits)
         del talk
-        app = create_app(settings, database, service, channels)
+        app = create_app(settings, database, service, channels, clock)
         settle_memory()
         config = uvicorn.Config(
             app, log_config=None, access_log=False, proxy_headers=bool(settings.trusted_proxies),

@@ -73,9 +73,8 @@ def record_status(
     if status not in _ORDER:
         _REPORTS.labels(gateway, "unknown status").inc()
         return False
-    row = session.exec(
-        select(Outbox).where(Outbox.gateway == gateway, Outbox.provider_id == provider_id).with_for_update()
-    ).first()
+    by_id = select(Outbox).where(Outbox.gateway == gateway, Outbox.provider_id == provider_id).with_for_update()
+    row = session.exec(by_id).first()
     if row is None and notice_id is not None:
         row = session.exec(
             select(Outbox)
@@ -88,6 +87,9 @@ def record_status(
             )
             .with_for_update()
         ).first()
+        if row is None:
+            # The row may have been locked by the sender, who has stored the id while we waited.
+            row = session.exec(by_id).first()
     if row is None:
         _REPORTS.labels(gateway, "unknown message").inc()
         return False

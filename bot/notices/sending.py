@@ -38,7 +38,9 @@ LEASE = timedelta(minutes=2)
 MAX_ATTEMPTS = 6
 PARALLEL = 8  # sends at once
 _DELAYS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 180))
-_SKEW = timedelta(minutes=10)  # the gateway's clock against ours
+# The gateway's clock against ours when the message was made: a machine whose hardware clock keeps local time is seven
+# hours ahead until it hears otherwise. What is found too early belongs to another row, or is looked over (_unclaimed).
+_SKEW = timedelta(hours=12)
 _DEFAULT_VALIDITY = timedelta(hours=10)
 _LOST = "không rõ đã gửi hay chưa: tiến trình gửi bị mất"
 _SENDS = Counter("motcua_notice_sends_total", "Sends of notices by channel and how they ended", ["channel", "result"])

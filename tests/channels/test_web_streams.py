@@ -17,6 +17,7 @@ from bot.clock import utc_now
 from bot.conversation.talk import Talk
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.storage.tables import Outbox
 
 
 @pytest.fixture
@@ -60,6 +61,23 @@ def test_a_broken_stream_goes_on_where_it_stopped(office: Running, sqlite_databa
                 heard.append(next(messages)["id"])
         # What broke off before it was noted as delivered may come again; the page knows it by its id.
         assert [one for one in heard if one != ids[0]] == ids[1:]
+
+
+@pytest.mark.parametrize(("state", "is_shown"), [("delivered", True), ("waiting", False)])
+def test_what_was_shown_while_the_clock_was_ahead_is_shown_again(
+    sqlite_database: Database, state: str, is_shown: bool
+) -> None:
+    now = utc_now()
+    with sqlite_database.write() as session:
+        ahead = now + timedelta(hours=7)
+        session.add(
+            Outbox(
+                kind="reply", channel="web", recipient="an", dedupe_key="k", body={"text": "chào"}, state=state,
+                not_before=ahead, created_at=ahead,
+            )
+        )  # fmt: skip
+    with sqlite_database.read() as session:
+        assert [bubble["text"] for bubble in shown.messages(session, "an", 0, now).bubbles] == ["chào"] * is_shown
 
 
 @pytest.mark.parametrize("last", ["abc", "-1", "1" * 40, "1.5", ""])

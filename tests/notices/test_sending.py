@@ -157,6 +157,21 @@ def test_without_twilio_the_simulator_is_the_phone(office: Office) -> None:
     assert row.sent_at is not None
 
 
+@pytest.mark.parametrize("hours", [-7, 7])
+def test_a_wrong_clock_at_the_time_of_a_send_in_doubt_sends_nothing_twice(office: Office, hours: int) -> None:
+    right, office.now = office.now, office.now + timedelta(hours=hours)
+    with TwilioStandIn(clock=lambda: right) as twilio:
+        office.settings = with_twilio(office.settings, twilio.url, notice_from_hour=0, notice_to_hour=24)
+        ready(office)
+        twilio.next_is("drop")  # taken, and no answer
+        office.run()
+        assert office.states() == ["uncertain"]
+        office.now = max(right, office.now)  # right again; what was tried in the future is asked for then
+        look_twice(office)
+        assert office.states() == ["sent"]
+        assert len(twilio.messages) == 1
+
+
 @pytest.mark.parametrize("behaviour", ["hang", "drop", "garbled"])
 @pytest.mark.usefixtures("short_timeout")
 def test_an_answer_that_never_came_is_uncertain_and_never_repeated(

@@ -5,6 +5,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from notice_scene import CODE, PHONE, Office
+from sqlalchemy import text
 from sqlmodel import col, select
 from standins.esms import EsmsStandIn
 from standins.twilio import ACCOUNT, TwilioStandIn, sign, signed_form
@@ -22,12 +24,14 @@ from standins.twilio import ACCOUNT, TwilioStandIn, sign, signed_form
 from bot.api.sms_webhooks import MAX_BODY, router
 from bot.conversation.model import Incoming
 from bot.errors import BadInputError
-from bot.notices.delivery import record_status
+from bot.notices.delivery import record_status, settle
 from bot.notices.gateways.esms_reports import callback_key
 from bot.notices.inbound import MOST_ANSWERS, TOO_MANY
 from bot.settings import Settings
 from bot.storage import queue
+from bot.storage.database import Database
 from bot.storage.tables import Inbox, Outbox, Preference, Spend
+from tests.waiting import wait_until
 
 STATUS = "https://motcua.example/webhooks/sms/twilio/status"
 INBOUND = "https://motcua.example/webhooks/sms/twilio/inbound"
@@ -172,6 +176,30 @@ def test_a_report_settles_a_send_whose_answer_never_came(office: Office, twilio:
     sid = taken(office, twilio, outbox(office, "twilio", "uncertain", None, None))
     door.post(*twilio.callback(sid, "delivered"))
     assert (row(office).provider_id, row(office).provider_status) == (sid, "delivered")
+
+
+def test_a_report_that_comes_while_its_send_is_being_stored_is_not_lost(
+    postgres_database: Database, settings: Settings
+) -> None:
+    office = Office(postgres_database, settings)
+    number = outbox(office, "twilio", "sending", None, None)
+
+    def report() -> bool:
+        with postgres_database.write() as session:
+            return record_status(session, "twilio", "SM1", "delivered", office.now, notice_id=number)
+
+    def waits() -> bool:
+        with postgres_database.read() as session:
+            return bool(session.connection().scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    with ThreadPoolExecutor() as beside:
+        with postgres_database.write() as session:
+            settle(session.exec(select(Outbox).with_for_update()).one(), "SM1", "queued", office.now)
+            session.flush()
+            told = beside.submit(report)
+            wait_until(waits)
+        assert told.result()
+    assert (row(office).provider_id, row(office).provider_status) == ("SM1", "delivered")
 
 
 def test_sha256_signatures_are_understood(office: Office, twilio: TwilioStandIn, door: Door, sent: str) -> None:
