@@ -47,7 +47,7 @@ from bot.storage.database import Database
 from bot.storage.erasure import erase
 from bot.storage.tables import Conversation, Dossier, Inbox, Outbox, Turn
 from bot.storage.together import Together
-from bot.storage.turns import UNCERTAIN_WITHIN, TurnRows
+from bot.storage.turns import TurnRows
 from bot.texts import phrases
 
 log = logging.getLogger("motcua.service")
@@ -375,7 +375,7 @@ class Service:
                 queues.ask(session, conversation, effect, _kept(incoming), now)
             queues.place(session, conversation, now)
             return
-        again = self._again(session, incoming, rows, now)
+        again = self._again(session, incoming, rows)
         if again:
             queues.settle_unsent(session, conversation, now)
         messages = again + messages
@@ -412,22 +412,13 @@ class Service:
         if conversation.office != before:
             conversation.counter = None  # of the office before
 
-    def _again(self, session: Session, incoming: Incoming, rows: TurnRows, now: datetime) -> list[Message]:
+    def _again(self, session: Session, incoming: Incoming, rows: TurnRows) -> list[Message]:
         """Replies that may never have arrived are told once more, said to be so."""
-        if incoming.channel not in CHATS or (incoming.channel, incoming.sender) not in rows.uncertain:
+        ids = rows.uncertain.get((incoming.channel, incoming.sender), ())
+        if incoming.channel not in CHATS or not ids:
             return []
-        unsure = session.exec(
-            select(Outbox)
-            .where(
-                Outbox.channel == incoming.channel,
-                Outbox.recipient == incoming.sender,
-                Outbox.kind == "reply",
-                Outbox.state == "uncertain",
-                col(Outbox.created_at) > now - UNCERTAIN_WITHIN,
-            )
-            .order_by(col(Outbox.id))
-            .with_for_update()
-        ).all()
+        still = select(Outbox).where(col(Outbox.id).in_(ids), Outbox.state == "uncertain").order_by(col(Outbox.id))
+        unsure = session.exec(still.with_for_update()).all()
         told: list[Message] = []
         for row in unsure[-AGAIN_MOST:]:
             text = phrases("replies")["again"].format(text=row.body.get("text", ""))

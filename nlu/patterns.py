@@ -12,7 +12,9 @@ class Patterns:
     """Compiled patterns over folded text, by name."""
 
     compiled: Mapping[str, re.Pattern[str]]
-    _last: list[tuple[str, tuple[str, ...]]] = field(default_factory=lambda: [("", ())])
+    _last: list[tuple[str, tuple[str, ...]]] = field(
+        default_factory=lambda: [("", ())], init=False, compare=False, repr=False
+    )
 
     @classmethod
     def of(cls, patterns: Mapping[str, Sequence[str]]) -> Patterns:

@@ -198,11 +198,13 @@ class Background:
         await asyncio.sleep(SWEEP_SECONDS)
 
     async def _desk(self) -> None:
-        now = self.clock()
-        talk = self.service.talk
-        slugs = talk.offices.slugs if talk.offices.several else ()
-        offices = {slug: talk.at(slug, now).office for slug in (None, *slugs)}
-        if await run_in_threadpool(desk_sweep, self.database, self.settings, offices, now):
+        def sweep() -> bool:
+            now, talk = self.clock(), self.service.talk
+            slugs = talk.offices.slugs if talk.offices.several else ()
+            offices = {slug: talk.at(slug, now).office for slug in (None, *slugs)}
+            return bool(desk_sweep(self.database, self.settings, offices, now))
+
+        if await run_in_threadpool(sweep):
             for name in ("web", "sms", *self.names):
                 self._ring(name)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -172,23 +172,18 @@ def _claiming(which: Select[Any]) -> ReturningUpdate[Any]:
 
 _CLAIM = _claiming(_OPEN)
 _CLAIM_ONLY = _claiming(_OPEN.where(_IN.c.id == bindparam("only")))
+_OURS = (
+    _IN.c.id.in_(bindparam("inbox_ids", expanding=True)),
+    _IN.c.lease_owner == bindparam("owner"),
+    _IN.c.state == "claimed",
+)
 _FINISH = (
     update(_IN)
-    .where(
-        _IN.c.id.in_(bindparam("inbox_ids", expanding=True)),
-        _IN.c.lease_owner == bindparam("owner"),
-        _IN.c.state == "claimed",
-    )
+    .where(*_OURS)
     .values(state="done", done_at=bindparam("now"), lease_owner=None, lease_until=None, error=None)
 )
 _LET_GO = (
-    update(_IN)
-    .where(
-        _IN.c.id.in_(bindparam("inbox_ids", expanding=True)),
-        _IN.c.lease_owner == bindparam("owner"),
-        _IN.c.state == "claimed",
-    )
-    .values(state="waiting", attempts=_IN.c.attempts - 1, lease_owner=None, lease_until=None)
+    update(_IN).where(*_OURS).values(state="waiting", attempts=_IN.c.attempts - 1, lease_owner=None, lease_until=None)
 )
 _FOLLOWING = (
     update(_IN)

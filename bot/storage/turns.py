@@ -34,7 +34,7 @@ _LOCKED = (
 )
 # Kind and age are looked at afterwards: in the query they would lead SQLite to the index of all replies of the day.
 _UNCERTAIN = (
-    columns(_OUT.c.channel, _OUT.c.recipient, _OUT.c.kind, _OUT.c.created_at)
+    columns(_OUT.c.id, _OUT.c.channel, _OUT.c.recipient, _OUT.c.kind, _OUT.c.created_at)
     .join(_IN, and_(_IN.c.channel == _OUT.c.channel, _IN.c.sender == _OUT.c.recipient))
     .where(_IN.c.id.in_(bindparam("inbox_ids", expanding=True)), _OUT.c.state == "uncertain")
 )
@@ -47,14 +47,14 @@ class TurnRows:
     Attributes:
         conversations: (channel, sender) → their conversation, locked until the transaction ends.
         before: conversation id → its last turns, latest first.
-        uncertain: (channel, sender) of those to whom a reply of the last day may not have arrived.
+        uncertain: (channel, sender) → outbox ids of replies of the last day that may not have arrived.
         turns: rows to be stored.
         replies: rows of the outbox to be stored; of each citizen in the order in which they are to be sent.
     """
 
     conversations: dict[tuple[str, str], Conversation] = field(default_factory=dict)
     before: Mapping[int, Sequence[Row[Any]]] = field(default_factory=dict)
-    uncertain: set[tuple[str, str]] = field(default_factory=set)
+    uncertain: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     turns: list[dict[str, Any]] = field(default_factory=list)
     replies: list[dict[str, Any]] = field(default_factory=list)
 
@@ -76,8 +76,9 @@ class TurnRows:
         rows = cls(known, _last_turns(session, [one.id for one in known.values() if one.id is not None]))
         if known:
             since = now - UNCERTAIN_WITHIN
-            found = session.connection().execute(_UNCERTAIN, given)
-            rows.uncertain = {(row[0], row[1]) for row in found if row[2] == "reply" and row[3] > since}
+            for row in session.connection().execute(_UNCERTAIN, given):
+                if row.kind == "reply" and row.created_at > since:
+                    rows.uncertain.setdefault((row.channel, row.recipient), []).append(row.id)
         for channel, sender in new:
             begun = Conversation(channel=channel, sender=sender, created_at=now, last_at=now)
             session.add(begun)
